@@ -1,0 +1,16 @@
+"""Engines: token ids in, token ids out.
+
+`TorchEngine` lives in `ostinato.engine.torch_engine`, which loads torch; nothing here does.
+"""
+
+from ostinato.engine.interface import (
+    CheckpointError,
+    Engine,
+    EngineError,
+    PromptTooLong,
+    Sampling,
+    TokenStream,
+    Usage,
+)
+
+__all__ = ["CheckpointError", "Engine", "EngineError", "PromptTooLong", "Sampling", "TokenStream", "Usage"]

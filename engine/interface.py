@@ -1,0 +1,83 @@
+"""What an engine is: token ids in, token ids out."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+
+class EngineError(Exception):
+    """An engine cannot do what was asked; the message says why and what to do.
+
+    EngineError
+    ├── CheckpointError   weights are missing, corrupt or of another architecture
+    └── PromptTooLong     the prompt does not fit the model's context
+    """
+
+
+class CheckpointError(EngineError):
+    """A checkpoint cannot be used; the message names the file or tensor."""
+
+
+class PromptTooLong(EngineError):  # noqa: N818  (a condition of the prompt, read as a claim)
+    """The prompt leaves no room for an answer in the model's context."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How the next token is chosen. The defaults are those gpt-oss was tuned for.
+
+    temperature 0 takes the likeliest token. `top_k` 0, `top_p` 1 and `min_p` 0 switch these filters off.
+    `max_tokens` None means as many as the context holds. A `seed` makes the choice repeatable.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    seed: int | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Usage:
+    """Tokens of one generation: in the prompt, of these taken from the cache, and sampled so far."""
+
+    prompt: int = 0
+    cached: int = 0
+    sampled: int = 0
+
+
+class TokenStream(Protocol):
+    """The ids of one generation as they are sampled, the stop id included; `usage` is up to date at each.
+
+    An asynchronous iterator that computes only when asked for the next id.
+    """
+
+    usage: Usage
+
+    def __aiter__(self) -> Self:
+        """Return the stream itself."""
+
+    async def __anext__(self) -> int:
+        """Return the next id. Cancelling the task that waits for it ends the generation."""
+
+    async def aclose(self) -> None:
+        """End the generation and free what it holds."""
+
+
+class Engine(Protocol):
+    """A model that continues token ids. It knows nothing of text, messages or tools."""
+
+    name: str
+    vocab_size: int
+    context_length: int
+
+    def stream(self, ids: Sequence[int], *, sampling: Sampling, stop_ids: Collection[int]) -> TokenStream:
+        """Continue `ids` until one of `stop_ids` (which is yielded), the token limit, or the end of the context.
+
+        Raises:
+            PromptTooLong: if `ids` fill the context, on the first step.
+        """
+
+    async def aclose(self) -> None:
+        """Free the model."""
