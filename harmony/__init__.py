@@ -1,0 +1,41 @@
+"""The harmony format: messages ⇄ token ids. No torch, no network, no files but its own rank table."""
+
+from ostinato.harmony.conversation import Conversation
+from ostinato.harmony.errors import HarmonyError
+from ostinato.harmony.message import Author, Channel, Content, Message, Role
+from ostinato.harmony.preamble import (
+    DeveloperContent,
+    JsonSchema,
+    ReasoningEffort,
+    SystemContent,
+    ToolDescription,
+    ToolNamespace,
+)
+from ostinato.harmony.render import DropAnalysis, RecipientPosition, render, render_training
+from ostinato.harmony.repair import Repair, RepairKind
+from ostinato.harmony.tokenizer import Tokenizer
+from ostinato.harmony.tool_schema import SchemaMode
+
+__all__ = [
+    "Author",
+    "Channel",
+    "Content",
+    "Conversation",
+    "DeveloperContent",
+    "DropAnalysis",
+    "HarmonyError",
+    "JsonSchema",
+    "Message",
+    "ReasoningEffort",
+    "RecipientPosition",
+    "Repair",
+    "RepairKind",
+    "Role",
+    "SchemaMode",
+    "SystemContent",
+    "Tokenizer",
+    "ToolDescription",
+    "ToolNamespace",
+    "render",
+    "render_training",
+]

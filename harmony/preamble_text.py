@@ -1,0 +1,88 @@
+"""The text of the system and developer messages, line by line as gpt-oss was trained on it."""
+
+import re
+from collections.abc import Iterable
+
+from ostinato.harmony.preamble import DeveloperContent, SystemContent, ToolDescription, ToolNamespace
+from ostinato.harmony.tool_schema import SchemaMode, parameter_type
+
+FUNCTIONS = "functions"  # the namespace whose calls must go to the commentary channel
+
+
+def system_text(content: SystemContent, *, has_functions: bool, schema_mode: SchemaMode) -> str:
+    """Write the system message; `has_functions` says whether a developer message declares functions."""
+    dated = [
+        (content.model_identity, "{}"),
+        (content.knowledge_cutoff, "Knowledge cutoff: {}"),
+        (content.current_date, "Current date: {}"),
+    ]
+    sections = ["\n".join(line.format(value) for value, line in dated if value is not None)]
+    if content.reasoning_effort is not None:
+        sections.append(f"Reasoning: {content.reasoning_effort}")
+    if content.tools:
+        sections.append(_tools_section(content.tools, schema_mode))
+    if content.valid_channels:
+        sections.append(_channels_section(content, has_functions=has_functions))
+    return "\n\n".join(section for section in sections if section)
+
+
+def developer_text(content: DeveloperContent, *, schema_mode: SchemaMode) -> str:
+    """Write the developer message."""
+    sections = []
+    if content.instructions is not None:
+        sections.append(f"# Instructions\n\n{content.instructions}")
+    if content.tools:
+        sections.append(_tools_section(content.tools, schema_mode))
+    return "\n\n".join(sections)
+
+
+def declares_functions(content: object) -> bool:
+    """Whether this is developer content with at least one function."""
+    return isinstance(content, DeveloperContent) and any(
+        namespace.name == FUNCTIONS and namespace.tools for namespace in content.tools
+    )
+
+
+def _channels_section(content: SystemContent, *, has_functions: bool) -> str:
+    text = f"# Valid channels: {', '.join(content.valid_channels)}."
+    if content.channel_required:
+        text += " Channel must be included for every message."
+    if has_functions:
+        text += f"\nCalls to these tools must go to the commentary channel: '{FUNCTIONS}'."
+    return text
+
+
+def _tools_section(namespaces: Iterable[ToolNamespace], schema_mode: SchemaMode) -> str:
+    ordered = sorted(namespaces, key=lambda namespace: namespace.name)
+    return "\n\n".join(["# Tools", *(_namespace(namespace, schema_mode) for namespace in ordered)])
+
+
+def _namespace(namespace: ToolNamespace, schema_mode: SchemaMode) -> str:
+    lines = [f"## {namespace.name}\n"]
+    description = _lines(namespace.description or "")
+    if not namespace.tools:
+        return "\n".join(lines + description)
+    lines += _comment(description)
+    lines.append(f"namespace {namespace.name} {{\n")
+    lines += [line for tool in namespace.tools for line in _tool(tool, schema_mode)]
+    lines.append(f"}} // namespace {namespace.name}")
+    return "\n".join(lines)
+
+
+def _tool(tool: ToolDescription, schema_mode: SchemaMode) -> list[str]:
+    arguments = "" if tool.parameters is None else f"_: {parameter_type(tool.parameters, schema_mode)}"
+    return [*_comment(_lines(tool.description)), f"type {tool.name} = ({arguments}) => any;\n"]
+
+
+def _comment(lines: Iterable[str]) -> list[str]:
+    return [f"// {line}" for line in lines]
+
+
+def _lines(text: str) -> list[str]:
+    """Split as Rust's `str::lines` does: at line feeds only, and without a last empty line."""
+    return [re.sub(r"\r\Z", "", line) if has_end else line for line, has_end in _raw_lines(text)]
+
+
+def _raw_lines(text: str) -> list[tuple[str, bool]]:
+    *ended, last = text.split("\n")
+    return [(line, True) for line in ended] + ([(last, False)] if last else [])
