@@ -3,6 +3,7 @@
 from ostinato.harmony.conversation import Conversation
 from ostinato.harmony.errors import HarmonyError
 from ostinato.harmony.message import Author, Channel, Content, Message, Role
+from ostinato.harmony.parser import Delta, Output, StreamParser
 from ostinato.harmony.preamble import (
     DeveloperContent,
     JsonSchema,
@@ -21,17 +22,20 @@ __all__ = [
     "Channel",
     "Content",
     "Conversation",
+    "Delta",
     "DeveloperContent",
     "DropAnalysis",
     "HarmonyError",
     "JsonSchema",
     "Message",
+    "Output",
     "ReasoningEffort",
     "RecipientPosition",
     "Repair",
     "RepairKind",
     "Role",
     "SchemaMode",
+    "StreamParser",
     "SystemContent",
     "Tokenizer",
     "ToolDescription",

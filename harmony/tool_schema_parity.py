@@ -18,8 +18,7 @@ def typescript(schema: object, indent: str = "") -> str:
         return "any"
     variants = schema.get("oneOf")
     if isinstance(variants, list):
-        lines = [f"\n{indent} | {_variant(variant, indent)}{_suffix(variant)}" for variant in variants]
-        return "".join(lines)
+        return "".join(f"\n{indent} | {_variant(variant, indent)}{_suffix(variant)}" for variant in variants)
     kind = schema.get("type")
     if isinstance(kind, list) and kind:
         members = [name for name in kind if isinstance(name, str)]
@@ -30,8 +29,7 @@ def typescript(schema: object, indent: str = "") -> str:
     if kind == "string":
         return _string(schema)
     if kind == "array":
-        items = schema.get("items")
-        return "Array<any>" if items is None else f"{typescript(items, indent)}[]"
+        return f"{typescript(schema['items'], indent)}[]" if "items" in schema else "Array<any>"
     return SIMPLE.get(kind, "any") if isinstance(kind, str) else "any"
 
 
@@ -95,7 +93,7 @@ def _one_of_property(name: str, schema: Mapping[str, object], variants: list[obj
         hidden = (has_comment and index == 0) or (
             isinstance(variant, Mapping) and variant.get("description") == description
         )
-        text += f"{indent} | {_variant(variant, indent)}{_suffix(variant, hide_description=hidden)}\n"
+        text += f"{indent} | {_variant(variant, indent)}{_suffix(variant, bare_enum=True, hide_description=hidden)}\n"
     return f"{text}{indent},\n"
 
 
@@ -108,7 +106,7 @@ def _nullable(schema: object, kind: str) -> str:
     return f"{kind} | null" if is_nullable and "null" not in kind else kind
 
 
-def _suffix(variant: object, *, hide_description: bool = False) -> str:
+def _suffix(variant: object, *, bare_enum: bool = False, hide_description: bool = False) -> str:
     if not isinstance(variant, Mapping):
         return ""
     parts = []
@@ -116,15 +114,17 @@ def _suffix(variant: object, *, hide_description: bool = False) -> str:
     if isinstance(description, str) and not hide_description:
         parts.append(description)
     if "default" in variant:
-        parts.append(f"default: {_default(variant)}")
+        parts.append(f"default: {_default(variant, bare_enum=bare_enum)}")
     return f" // {' '.join(parts)}" if parts else ""
 
 
-def _default(schema: Mapping[str, object]) -> str:
-    value = schema["default"]
+def _default(schema: Mapping[str, object], *, bare_enum: bool = True) -> str:
+    value, members = schema["default"], schema.get("enum")
     if not isinstance(value, str):
         return rust_json(value)
-    return value if "enum" in schema else f'"{value}"'
+    if isinstance(members, list) and members:
+        return value if bare_enum else rust_json(value)
+    return f'"{value}"'
 
 
 def rust_json(value: object) -> str:
