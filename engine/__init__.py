@@ -12,5 +12,15 @@ from ostinato.engine.interface import (
     TokenStream,
     Usage,
 )
+from ostinato.engine.scripted import ScriptedEngine
 
-__all__ = ["CheckpointError", "Engine", "EngineError", "PromptTooLong", "Sampling", "TokenStream", "Usage"]
+__all__ = [
+    "CheckpointError",
+    "Engine",
+    "EngineError",
+    "PromptTooLong",
+    "Sampling",
+    "ScriptedEngine",
+    "TokenStream",
+    "Usage",
+]

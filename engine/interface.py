@@ -28,6 +28,9 @@ class Sampling:
 
     temperature 0 takes the likeliest token. `top_k` 0, `top_p` 1 and `min_p` 0 switch these filters off.
     `max_tokens` None means as many as the context holds. A `seed` makes the choice repeatable.
+
+    Raises:
+        ValueError: if a number is out of its range.
     """
 
     temperature: float = 1.0
@@ -36,6 +39,18 @@ class Sampling:
     min_p: float = 0.0
     seed: int | None = None
     max_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0:
+            raise ValueError(f"temperature is {self.temperature!r}; it must be 0 or more")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p!r}; it must be above 0 and at most 1")
+        if self.top_k < 0:
+            raise ValueError(f"top_k is {self.top_k!r}; it must be 0 (off) or more")
+        if not 0 <= self.min_p <= 1:
+            raise ValueError(f"min_p is {self.min_p!r}; it must be from 0 to 1")
+        if self.max_tokens is not None and self.max_tokens < 0:
+            raise ValueError(f"max_tokens is {self.max_tokens!r}; it must be 0 or more, or None")
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,0 +1,97 @@
+"""KVCache: the keys and values of one sequence, layer by layer.
+
+A layer keeps its positions side by side in one buffer, so that what attention reads is always a slice. A sliding layer
+has room for its window and some slack; when that is full, the window moves to the front. Until then the slack still
+holds older positions, which lets the sequence be rewound a little way.
+"""
+
+# ruff: noqa: N803, N806  (tensor names carry their shape)
+# T new tokens, S tokens seen by the new ones, C room in the buffer, H key-value heads, K head dimension
+
+import torch
+from torch import Tensor
+
+from ostinato.engine.config import ModelConfig
+
+_SLACK = 512  # tokens a sliding layer holds beyond its window
+_FIRST_ROOM = 256  # tokens a full layer starts with; it doubles
+
+
+class LayerCache:
+    """The keys and values of one layer. `length` counts the tokens seen, kept or not."""
+
+    def __init__(self, shape: tuple[int, int], *, window: int | None, device: torch.device, dtype: torch.dtype) -> None:
+        num_heads, head_dim = shape
+        room = _FIRST_ROOM if window is None else window + _SLACK
+        self.window = window
+        self.length = 0
+        self._start = 0  # the position that the buffer begins with
+        self._keys_HCK = torch.empty(num_heads, room, head_dim, device=device, dtype=dtype)
+        self._values_HCK = torch.empty_like(self._keys_HCK)
+
+    def append(self, keys_HTK: Tensor, values_HTK: Tensor) -> tuple[Tensor, Tensor]:
+        """Add new positions; return the keys and values, [H, S, K] each, that at least one of them sees."""
+        num_new = keys_HTK.shape[1]
+        seen_from = self._oldest_seen()
+        self._make_room(num_new, seen_from)
+        begin, end = self.length - self._start, self.length - self._start + num_new
+        self._keys_HCK[:, begin:end] = keys_HTK
+        self._values_HCK[:, begin:end] = values_HTK
+        self.length += num_new
+        seen = slice(seen_from - self._start, end)
+        return self._keys_HCK[:, seen], self._values_HCK[:, seen]
+
+    def can_rewind(self, length: int) -> bool:
+        """Say whether every position that the next token after `length` sees is still held."""
+        return length == self.length or (length < self.length and self._start <= self._oldest_seen(length))
+
+    def rewind(self, length: int) -> None:
+        """Forget the positions from `length` on; ask `can_rewind` first."""
+        self.length = length
+
+    def _oldest_seen(self, length: int | None = None) -> int:
+        """Return the first position that a token after `length` positions sees."""
+        length = self.length if length is None else length
+        return 0 if self.window is None else max(0, length - self.window + 1)
+
+    def _make_room(self, num_new: int, seen_from: int) -> None:
+        room = self._keys_HCK.shape[1]
+        if self.length - self._start + num_new <= room:
+            return
+        needed = self.length - seen_from + num_new
+        room = max(needed, 2 * room if self.window is None else room)
+        kept = slice(seen_from - self._start, self.length - self._start)
+        self._keys_HCK = _moved(self._keys_HCK, kept, room)
+        self._values_HCK = _moved(self._values_HCK, kept, room)
+        self._start = seen_from
+
+
+class KVCache:
+    """The keys and values of one sequence."""
+
+    def __init__(self, config: ModelConfig, *, device: torch.device, dtype: torch.dtype) -> None:
+        shape = (config.num_kv_heads, config.head_dim)
+        self.layers = [
+            LayerCache(shape, window=config.window(layer), device=device, dtype=dtype)
+            for layer in range(config.num_layers)
+        ]
+
+    @property
+    def length(self) -> int:
+        """Count the tokens seen so far."""
+        return self.layers[-1].length
+
+    def rewind(self, length: int) -> bool:
+        """Forget the positions from `length` on; return False and forget nothing if the window before it is gone."""
+        if not all(layer.can_rewind(length) for layer in self.layers):
+            return False
+        for layer in self.layers:
+            layer.rewind(length)
+        return True
+
+
+def _moved(buffer_HCK: Tensor, kept: slice, room: int) -> Tensor:
+    num_heads, _, head_dim = buffer_HCK.shape
+    moved_HCK = buffer_HCK.new_empty(num_heads, room, head_dim)
+    moved_HCK[:, : kept.stop - kept.start] = buffer_HCK[:, kept]
+    return moved_HCK

@@ -1,0 +1,115 @@
+"""Transformer: the whole model on one device, ids and a cache in, logits out."""
+
+# ruff: noqa: N803, N806  (tensor names carry their shape)
+# T new tokens, D model, V vocabulary
+
+from collections.abc import Iterator, Mapping
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ostinato.engine import experts
+from ostinato.engine.attention import Attention, Rotation, hidden
+from ostinato.engine.config import ModelConfig
+from ostinato.engine.experts import ExpertForm
+from ostinato.engine.kv_cache import KVCache, LayerCache
+
+Tensors = Mapping[str, Tensor]
+
+
+class Transformer:
+    """A gpt-oss model. It holds weights only; what a sequence has seen is in its KVCache."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        tensors: Tensors,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        form: ExpertForm | None = None,
+    ) -> None:
+        self.config, self.device, self.dtype = config, torch.device(device), dtype
+        is_packed = "model.layers.0.mlp.experts.gate_up_proj_blocks" in tensors
+        form = form or experts.fitting_form(config, is_packed=is_packed)
+        placed = _Placed(tensors, self.device, dtype)
+        self._embedding_VD = placed["model.embed_tokens.weight"]
+        self._blocks = [
+            _Block(config, placed.under(f"model.layers.{layer}."), form=form) for layer in range(config.num_layers)
+        ]
+        self._norm = _Norm(placed["model.norm.weight"], config.norm_eps)
+        self._unembedding_VD = placed["lm_head.weight"]
+        self._rotation = Rotation.table(config, device=self.device, dtype=dtype)
+
+    def new_cache(self) -> KVCache:
+        """Return the cache of a sequence that has seen nothing."""
+        return KVCache(self.config, device=self.device, dtype=self.dtype)
+
+    @torch.inference_mode()
+    def advance(self, ids: list[int], cache: KVCache) -> Tensor:
+        """Let the sequence see `ids`; return what the model makes of each, [T, D], for `logits`."""
+        begin, end = cache.length, cache.length + len(ids)
+        x_TD = self._embedding_VD[torch.tensor(ids, device=self.device)]
+        rotation = self._rotation.at(begin, end)
+        masks = {
+            window: hidden(begin, end, window=window, device=self.device)
+            for window in {layer.window for layer in cache.layers}
+        }
+        for block, layer in zip(self._blocks, cache.layers, strict=True):
+            x_TD = block(x_TD, rotation, layer, masks[layer.window])
+        return x_TD
+
+    @torch.inference_mode()
+    def logits(self, x_TD: Tensor) -> Tensor:
+        """Return the logits that follow each token, [T, V] float32."""
+        return functional.linear(self._norm(x_TD), self._unembedding_VD).float()
+
+
+class _Block:
+    """Attention and experts, each added to what comes in."""
+
+    def __init__(self, config: ModelConfig, tensors: "_Placed", *, form: ExpertForm) -> None:
+        self._attention_norm = _Norm(tensors["input_layernorm.weight"], config.norm_eps)
+        self._attention = Attention(config, tensors.under("self_attn."))
+        self._experts_norm = _Norm(tensors["post_attention_layernorm.weight"], config.norm_eps)
+        self._experts = experts.build(config, tensors.under("mlp."), form=form, dtype=tensors.dtype)
+
+    def __call__(self, x_TD: Tensor, rotation: Rotation, cache: LayerCache, is_hidden_TS: Tensor | None) -> Tensor:
+        x_TD = x_TD + self._attention(self._attention_norm(x_TD), rotation, cache, is_hidden_TS)
+        return x_TD + self._experts(self._experts_norm(x_TD))
+
+
+class _Norm:
+    """RMSNorm (arXiv 1910.07467)."""
+
+    def __init__(self, weight_D: Tensor, eps: float) -> None:
+        self._weight_D, self._eps = weight_D, eps
+
+    def __call__(self, x_TD: Tensor) -> Tensor:
+        return functional.rms_norm(x_TD, self._weight_D.shape, self._weight_D, self._eps)
+
+
+class _Placed(Mapping[str, Tensor]):
+    """Tensors on a device as they are asked for: floats in one dtype, packed bytes as they are."""
+
+    def __init__(self, tensors: Tensors, device: torch.device, dtype: torch.dtype, prefix: str = "") -> None:
+        self._tensors, self._device, self.dtype, self._prefix = tensors, device, dtype, prefix
+
+    def under(self, prefix: str) -> Self:
+        """Return the tensors whose names begin with `prefix`, without it."""
+        return type(self)(self._tensors, self._device, self.dtype, self._prefix + prefix)
+
+    def __getitem__(self, name: str) -> Tensor:
+        tensor = self._tensors[self._prefix + name].detach()
+        return tensor.to(self._device, self.dtype if tensor.is_floating_point() else None)
+
+    def __contains__(self, name: object) -> bool:
+        return f"{self._prefix}{name}" in self._tensors
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.removeprefix(self._prefix) for name in self._tensors if name.startswith(self._prefix))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
