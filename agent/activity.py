@@ -1,0 +1,76 @@
+"""Activity: an agent's events as lines on a terminal or in a log; nothing is redrawn, so scrollback and pipes work."""
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+
+from ostinato.agent.events import Event, Finished, ReasoningDelta, Repaired, TextDelta, ToolFinished, ToolStarted
+
+LINES_SHOWN = 30
+# Text of a model or a page must not move the cursor or set the title: its control characters are made visible.
+_PICTURES = {number: chr(0x2400 + number) for number in range(0x20)} | dict.fromkeys(range(0x7F, 0xA0), "\ufffd")
+_VISIBLE = {number: text for number, text in _PICTURES.items() if chr(number) not in "\n\t"}
+
+
+class Activity:
+    """Shows what an agent does on `console`."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._is_in_line = False
+
+    def note(self, text: str) -> None:
+        """Show a line of our own."""
+        self._end_line()
+        self._console.print(Text(printable(text), style="dim"), soft_wrap=True)
+
+    def show(self, event: Event) -> None:
+        """Show an event."""
+        match event:
+            case ReasoningDelta(text=text):
+                self._stream(text, style="dim")
+            case TextDelta(text=text, is_final=False):
+                self._stream(text, style="")
+            case ToolStarted(request=request):
+                self._box(request.text, title=f"{request.recipient} ◀", style="cyan")
+            case ToolFinished(reply=reply, seconds=seconds):
+                self._box(reply.text, title=f"{reply.author.name} ▶ {seconds:.1f} s", style="green")
+            case Repaired(repair=repair):
+                self.note(f"repaired: {repair}")
+            case Finished():
+                self.note(summary(event))
+
+    def _stream(self, text: str, *, style: str) -> None:
+        self._console.print(Text(printable(text), style=style), end="", soft_wrap=True)
+        self._is_in_line = not text.endswith("\n")
+
+    def _end_line(self) -> None:
+        if self._is_in_line:
+            self._console.print()
+            self._is_in_line = False
+
+    def _box(self, text: str, *, title: str, style: str) -> None:
+        self._end_line()
+        body = Text(_shortened(printable(text)))
+        self._console.print(Panel(body, title=Text(printable(title)), title_align="left", border_style=style))
+
+
+def printable(text: str) -> str:
+    """Return `text` with its control characters made visible, all but line breaks and tabs."""
+    return text.translate(_VISIBLE)
+
+
+def summary(finished: Finished) -> str:
+    """Say in one line how a run ended and what it took."""
+    why = f": {finished.detail}" if finished.detail else ""
+    usage = finished.usage
+    tokens = f"{usage.prompt} prompt tokens ({usage.cached} cached), {usage.sampled} sampled"
+    turns = f"{finished.turns} turn{'' if finished.turns == 1 else 's'}"
+    return f"{finished.reason}{why} · {turns} · {tokens} · {finished.seconds:.1f} s"
+
+
+def _shortened(text: str) -> str:
+    lines = text.splitlines()
+    if len(lines) <= LINES_SHOWN:
+        return text
+    return "\n".join([*lines[:LINES_SHOWN], f"… {len(lines) - LINES_SHOWN} more lines; the trajectory has them"])

@@ -1,0 +1,301 @@
+"""The agent: the loop from a user's text, over generations and tool calls, to an answer.
+
+    text ─▶ Conversation ─▶ render ─▶ ids ─▶ Engine ─▶ ids ─▶ Turn ─▶ messages ─▶ a call? ─▶ Toolbox ─▶ Conversation
+
+Only the agent appends to its conversation, and whatever happens it leaves one that can go on: every call has a reply,
+and a message that was cut has an end.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from types import TracebackType
+from typing import Self, TypeVar
+
+from ostinato import __version__
+from ostinato.agent.budget import Budget, Spent
+from ostinato.agent.events import Event, Finished, MessageAdded, Reason, Repaired, ToolFinished, ToolStarted
+from ostinato.agent.run import Result, Run
+from ostinato.agent.trajectory import FORMAT, Trajectory
+from ostinato.agent.turn import Turn
+from ostinato.engine.interface import Engine, PromptTooLong, Sampling
+from ostinato.harmony import (
+    Conversation,
+    DeveloperContent,
+    Message,
+    ReasoningEffort,
+    Role,
+    SystemContent,
+    Tokenizer,
+    render,
+)
+from ostinato.tools import Tool, Toolbox, is_call, reply_to
+
+T = TypeVar("T")
+
+
+class Agent:
+    """A conversation with a model that can call tools.
+
+    `tokenizer` is the vocabulary of the model, by default that of gpt-oss. `current_date` is what the model is told for
+    the whole session, by default today. The agent owns its tools and closes them with itself; the engine may be shared.
+    One run at a time: a new one ends what is left of the one before.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        tokenizer: Tokenizer | None = None,
+        tools: Iterable[Tool | Callable[..., object]] = (),
+        effort: ReasoningEffort | str = ReasoningEffort.MEDIUM,
+        instructions: str | None = None,
+        budget: Budget | None = None,
+        sampling: Sampling | None = None,
+        current_date: date | None = None,
+        trajectory: Trajectory | None = None,
+    ) -> None:
+        self.engine = engine
+        self.tokenizer = tokenizer or Tokenizer.o200k_harmony()
+        self.toolbox = Toolbox(tools)
+        self.effort = ReasoningEffort(effort)
+        self.budget = budget or Budget()
+        self.sampling = sampling or Sampling()
+        self.trajectory = trajectory
+        self.conversation = Conversation()
+        self._unanswered: list[Message] = []
+        self._run: Run | None = None
+        self._runner: asyncio.Runner | None = None
+        self._open(instructions, current_date or datetime.now().astimezone().date())
+
+    async def stream(self, text: str) -> AsyncGenerator[Event, None]:
+        """Work on `text` and report; the last event is `Finished`.
+
+        To stop early, cancel the task, or close the iterator (`contextlib.aclosing`).
+
+        Raises:
+            EngineError, SandboxError: if the model or the sandbox cannot work.
+        """
+        if self._run:
+            self._abandon(self._run, Reason.INTERRUPTED, "another run began")
+        run = self._run = Run(self.budget)
+        try:
+            yield self._append(Message.user(text))
+            async with aclosing(self._work(run)) as events:
+                async for event in events:
+                    yield event
+                    if run.is_abandoned:
+                        raise RuntimeError("another run began on this agent; give each task an agent of its own")
+        except Exception as error:
+            self._abandon(run, Reason.ERROR, f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            self._abandon(run, Reason.INTERRUPTED, "interrupted")
+
+    async def run(self, text: str) -> Result:
+        """Work on `text` to the end.
+
+        Raises:
+            EngineError, SandboxError: if the model or the sandbox cannot work.
+        """
+        before = len(self.conversation)
+        async with aclosing(self.stream(text)) as events:
+            finished = [event async for event in events if isinstance(event, Finished)][-1]
+        return Result(
+            text=finished.text,
+            reason=finished.reason,
+            usage=finished.usage,
+            turns=finished.turns,
+            seconds=finished.seconds,
+            messages=tuple(self.conversation)[before:],
+            detail=finished.detail,
+            spent=finished.spent,
+        )
+
+    def run_sync(self, text: str) -> Result:
+        """Work on `text` to the end, from code that is not asynchronous; close the agent with `with` or `close_sync`.
+
+        Raises:
+            RuntimeError: inside a running event loop, where `await agent.run(text)` is right.
+            EngineError, SandboxError: if the model or the sandbox cannot work.
+        """
+        return self._own_loop().run(self.run(text))
+
+    async def close(self) -> None:
+        """End what runs, and close the tools."""
+        if self._run:
+            self._abandon(self._run, Reason.INTERRUPTED, "closed")
+        await self.toolbox.close()
+
+    def close_sync(self) -> None:
+        """Close from code that is not asynchronous."""
+        self._own_loop().run(self.close())
+        self._own_loop().close()
+        self._runner = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close_sync()
+
+    async def _work(self, run: Run) -> AsyncGenerator[Event, None]:
+        """Generate and answer calls until something ends the run."""
+        try:
+            while (finished := run.verdict()) is None:
+                async with aclosing(self._generate(run)) as events:
+                    async for event in events:
+                        yield event
+                while self._unanswered and run.turn and run.turn.is_complete:
+                    call = self._unanswered[0]
+                    yield ToolStarted(request=call)
+                    for event in await self._answer(run, call):
+                        yield event
+        except _OutOfTime:
+            finished = run.out_of(Spent.SECONDS)
+        except PromptTooLong as error:
+            finished = run.finished(Reason.CUT, str(error))
+        for event in self._settle(run, finished.detail):
+            yield event
+        self._end(run, finished)
+        yield finished
+
+    async def _generate(self, run: Run) -> AsyncGenerator[Event, None]:
+        """Let the engine continue the conversation once."""
+        turn = Turn(self.tokenizer)
+        run.begin(turn)
+        prompt = render(self.conversation, self.tokenizer)
+        sampling = run.account.sampling(self.sampling)
+        ids = self.engine.stream(prompt, sampling=sampling, stop_ids=self.tokenizer.stop_ids)
+        try:
+            while (number := await _in_time(anext(ids, None), run.account.deadline)) is not None:
+                run.account.tokens += 1
+                for item in turn.feed(number):
+                    yield self._taken(item)
+        finally:
+            run.count_usage(ids.usage)
+            await ids.aclose()
+        for event in self._close_turn(turn):
+            yield event
+
+    async def _answer(self, run: Run, call: Message) -> list[Event]:
+        """Let the toolbox answer one call."""
+        began = run.account.seconds
+        answer = await _in_time(self.toolbox.answer(call), run.account.deadline)
+        seconds = run.account.seconds - began
+        run.count_call(call, answer.reply)
+        self._record("tool", recipient=call.recipient, seconds=round(seconds, 6))
+        repaired = [self._taken(Repaired(repair=repair)) for repair in answer.repairs]
+        added = self._append(answer.reply)
+        return [*repaired, ToolFinished(request=call, reply=answer.reply, seconds=seconds), added]
+
+    def _taken(self, item: Event | Message) -> Event:
+        if isinstance(item, Message):
+            return self._append(item)
+        if isinstance(item, Repaired):
+            self._record("repair", repair=asdict(item.repair))
+        return item
+
+    def _append(self, message: Message) -> MessageAdded:
+        self.conversation.append(message)
+        if is_call(message):
+            self._unanswered.append(message)
+        elif message.author.role == Role.TOOL:
+            del self._unanswered[0]
+        if self.trajectory:
+            self.trajectory.write_message(message)
+        return MessageAdded(message=message)
+
+    def _close_turn(self, turn: Turn) -> list[Event]:
+        """Take what the parser still holds, once, and record the generation."""
+        if turn.is_closed:
+            return []
+        events = [self._taken(item) for item in turn.close()]
+        self._record("turn", ids=turn.ids, is_complete=turn.is_complete)
+        return events
+
+    def _settle(self, run: Run, why: str) -> list[Event]:
+        """Leave a conversation that can go on: the generation closed, and every call with a reply."""
+        events = self._close_turn(run.turn) if run.turn else []
+        while self._unanswered:
+            events.append(self._append(reply_to(self._unanswered[0], f"error: no result: {why}")))
+        return events
+
+    def _abandon(self, run: Run, reason: Reason, why: str) -> None:
+        """End a run that nobody reads any more; one that has ended stays as it is."""
+        if self._run is run:
+            run.is_abandoned = True
+            self._settle(run, why)
+            self._end(run, run.finished(reason, why))
+
+    def _end(self, run: Run, finished: Finished) -> None:
+        self._run = None
+        self._record("finished", **asdict(finished))
+
+    def _open(self, instructions: str | None, today: date) -> None:
+        """Begin the conversation with what the model is told first."""
+        system = SystemContent(
+            current_date=today.isoformat(), reasoning_effort=self.effort, tools=self.toolbox.system_namespaces
+        )
+        self._record_start()
+        self._append(Message.system(system))
+        functions = self.toolbox.function_namespaces
+        if instructions is not None or functions:
+            self._append(Message.developer(DeveloperContent(instructions=instructions, tools=functions)))
+
+    def _own_loop(self) -> asyncio.Runner:
+        """Return the one loop of all synchronous runs: a sandbox started on a loop must be used on it again."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._runner = self._runner or asyncio.Runner()
+            return self._runner
+        raise RuntimeError("an event loop is running here; use `await agent.run(text)`")
+
+    def _record(self, kind: str, /, **fields: object) -> None:
+        if self.trajectory:
+            self.trajectory.write(kind, **fields)
+
+    def _record_start(self) -> None:
+        self._record(
+            "run",
+            format=FORMAT,
+            ostinato=__version__,
+            engine=self.engine.name,
+            vocabulary=self.tokenizer.encoding.name,
+            effort=self.effort,
+            sampling=asdict(self.sampling),
+            budget=asdict(self.budget),
+            tools=self.toolbox.recipients,
+            time=datetime.now(UTC).isoformat(),
+        )
+
+
+class _OutOfTime(Exception):  # noqa: N818  (a condition of the run)
+    """The run's time is up."""
+
+
+async def _in_time(awaitable: Awaitable[T], deadline: float | None) -> T:
+    """Wait until `deadline` at most; a timeout of the awaited thing itself passes through."""
+    if deadline is None:
+        return await awaitable
+    timeout = asyncio.timeout_at(deadline)
+    try:
+        async with timeout:
+            return await awaitable
+    except TimeoutError:
+        if timeout.expired():
+            raise _OutOfTime from None
+        raise

@@ -1,0 +1,188 @@
+"""The command line: from words to objects. Nothing heavy is imported before a command needs it."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from ostinato import __version__
+from ostinato.agent.exit_codes import CommandError, ExitCode
+from ostinato.agent.settings import Settings
+
+EFFORTS = ("low", "medium", "high")
+SANDBOXES = ("auto", "docker", "bubblewrap")
+EXIT_CODES = """\
+exit codes:
+  0 answered   1 failed, cut or stuck   2 wrong usage   42 bad input
+  53 turn limit   54 token budget   55 time budget   130 interrupted
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)  # until a command has something to close
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return ExitCode.ANSWERED
+    try:
+        return int(options.command(options))
+    except CommandError as error:
+        return _complain(str(error), error.code)
+    except Exception as error:
+        if not isinstance(error, _expected_errors()):
+            raise
+        return _complain(str(error), ExitCode.FAILED)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """`ostinato run`."""
+    task = _task(options.task)
+    settings = Settings.from_environment()
+    sandbox = None if options.no_python else _chosen_sandbox(options.sandbox or settings.sandbox)
+    from ostinato.agent.budget import Budget
+    from ostinato.agent.run_task import TaskOptions, run_task
+    from ostinato.harmony import ReasoningEffort
+
+    return run_task(
+        TaskOptions(
+            task=task,
+            model=options.model or settings.model,
+            effort=ReasoningEffort(options.effort),
+            sandbox=sandbox,
+            budget=Budget(turns=options.max_turns, tokens=options.max_tokens, seconds=options.max_seconds),
+            temperature=options.temperature,
+            seed=options.seed,
+            is_quiet=options.quiet,
+            trajectory=options.trajectory,
+        ),
+        settings,
+    )
+
+
+def _build_sandbox(options: argparse.Namespace) -> int:
+    """`ostinato sandbox build`."""
+    from ostinato.sandbox import build_image
+
+    build_image()
+    return ExitCode.ANSWERED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="ostinato", description="Agents on gpt-oss models, with a sandboxed Python.")
+    parser.add_argument("--version", action="version", version=f"ostinato {__version__}")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_run(commands)
+    _add_sandbox(commands)
+    return parser
+
+
+def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    run = commands.add_parser(
+        "run",
+        help="do one task: activity on stderr, the answer on stdout",
+        description="Do one task. Activity goes to stderr, only the final answer to stdout.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("task", help="what to do; - reads it from stdin")
+    run.add_argument("--model", metavar="NAME", help="nano (embedded, default) or the folder of a checkpoint")
+    run.add_argument("--effort", choices=EFFORTS, default="medium", help="how long to reason (default: medium)")
+    run.add_argument("--sandbox", choices=SANDBOXES, help="where Python runs (default: auto)")
+    run.add_argument("--no-python", action="store_true", help="give the model no Python")
+    run.add_argument("--max-turns", type=_positive(int), default=50, metavar="N", help="generations (default: 50)")
+    run.add_argument("--max-tokens", type=_positive(int), metavar="N", help="sampled tokens (default: no limit)")
+    run.add_argument("--max-seconds", type=_positive(float), metavar="S", help="time in all (default: no limit)")
+    run.add_argument("--temperature", type=_temperature, metavar="T", help="0 is greedy (default: the model's own)")
+    run.add_argument("--seed", type=int, metavar="N", help="make sampling repeatable")
+    run.add_argument("--quiet", "-q", action="store_true", help="show no activity")
+    run.add_argument("--trajectory", type=Path, metavar="FILE", help="record the run here (default: the data folder)")
+    run.set_defaults(command=_run)
+
+
+def _add_sandbox(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    sandbox = commands.add_parser("sandbox", help="prepare the sandbox", description="Prepare the sandbox.")
+    actions = sandbox.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    build = actions.add_parser("build", help="build the Docker image", description="Build the sandbox's Docker image.")
+    build.set_defaults(command=_build_sandbox)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that takes flags only by their full names and complains in one line."""
+
+    def __init__(self, **settings: object) -> None:
+        super().__init__(**{"allow_abbrev": False, **settings})  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(_complain(f"{message}; see '{self.prog} --help'", ExitCode.USAGE))
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = 0
+        if not 0 < number < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+        return number
+
+    return parse
+
+
+def _temperature(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 10:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 10")
+    return number
+
+
+def _task(text: str) -> str:
+    """Return the task; only `-` reads stdin, because an open stdin that nobody writes to would hang."""
+    task = sys.stdin.buffer.read() if text == "-" else os.fsencode(text)
+    try:
+        decoded = task.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CommandError(f"the task is not UTF-8 text ({error}); convert it", code=ExitCode.BAD_INPUT) from error
+    if not decoded.strip():
+        raise CommandError("the task is empty; say what to do", code=ExitCode.BAD_INPUT)
+    return decoded
+
+
+def _chosen_sandbox(name: str) -> str:
+    if name not in SANDBOXES:
+        message = f"OSTINATO_SANDBOX is {name!r}; there is {', '.join(SANDBOXES)}"
+        raise CommandError(message, code=ExitCode.USAGE)
+    return name
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """Return the errors whose message is for the user; all others are defects and show where."""
+    from ostinato.engine.interface import EngineError
+    from ostinato.harmony import HarmonyError
+    from ostinato.sandbox import SandboxError
+
+    return (EngineError, HarmonyError, SandboxError, OSError)
+
+
+def _complain(message: str, code: ExitCode) -> ExitCode:
+    line = " ".join(message.split())
+    sys.stderr.write(f"ostinato: {line}\n")
+    return code
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    os._exit(ExitCode.INTERRUPTED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""What an agent reports while it works: one union that every front end reads."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ostinato.agent.budget import Spent
+from ostinato.engine.interface import Usage
+from ostinato.harmony import Message, Repair
+from ostinato.tools import CallRepair
+
+
+class Reason(StrEnum):
+    """Why a run ended."""
+
+    ANSWERED = "answered"
+    CUT = "cut"
+    BUDGET = "budget"
+    STUCK = "stuck"
+    INTERRUPTED = "interrupted"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasoningDelta:
+    """More text on the analysis channel."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDelta:
+    """More text for the user: the final channel, or a commentary without recipient (`is_final` False)."""
+
+    text: str
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStarted:
+    """The model called a tool; `request` is its message."""
+
+    request: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFinished:
+    """A tool answered; `seconds` is how long it took."""
+
+    request: Message
+    reply: Message
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageAdded:
+    """A message was appended to the conversation."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repaired:
+    """The model wrote something malformed, and this is how it was read."""
+
+    repair: Repair | CallRepair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The run is over; nothing follows.
+
+    `text` is the final answer, or as much of it as there is. `usage` is the sum over all generations of the run.
+    `detail` explains any reason but `answered`, and `spent` says which part of the budget a `budget` is about.
+    """
+
+    reason: Reason
+    text: str
+    usage: Usage
+    turns: int
+    seconds: float
+    detail: str = ""
+    spent: Spent | None = None
+
+
+Event = ReasoningDelta | TextDelta | ToolStarted | ToolFinished | MessageAdded | Repaired | Finished

@@ -1,0 +1,100 @@
+"""One run of an agent: what it has done and spent so far, and whether it goes on."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from ostinato.agent.budget import Account, Budget, Spent
+from ostinato.agent.events import Finished, Reason
+from ostinato.agent.turn import Turn
+from ostinato.engine.interface import Usage
+from ostinato.harmony import Message
+from ostinato.tools import is_call
+
+SAME_CALLS = 3  # the same call with the same result this often is a loop
+SILENT_TURNS = 2  # after so many generations with neither a call nor an answer the model is given up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a run: the answer (or as much as there is), why it ended, and all messages it added."""
+
+    text: str
+    reason: Reason
+    usage: Usage
+    turns: int
+    seconds: float
+    messages: tuple[Message, ...]
+    detail: str = ""
+    spent: Spent | None = None
+
+
+class Run:
+    """The ledger of one run. The agent acts; this only counts and judges."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.account = Account(budget)
+        self.usage = Usage()
+        self.turn: Turn | None = None
+        self.is_abandoned = False
+        self._silent_turns = 0
+        self._calls: Counter[tuple[str | None, str, str]] = Counter()
+
+    def begin(self, turn: Turn) -> None:
+        """Count a generation that begins."""
+        self.turn = turn
+        self.account.turns += 1
+
+    def count_usage(self, usage: Usage) -> None:
+        """Add what a generation used."""
+        self.usage.prompt += usage.prompt
+        self.usage.cached += usage.cached
+        self.usage.sampled += usage.sampled
+
+    def count_call(self, call: Message, reply: Message) -> None:
+        """Remember a call and what came of it."""
+        self._calls[call.recipient, call.text, reply.text] += 1
+
+    def verdict(self) -> Finished | None:
+        """Say how the run ends, None if it goes on: before the first generation, and after each with its calls."""
+        if self.turn and (finished := self._verdict_on(self.turn)):
+            return finished
+        if max(self._calls.values(), default=0) >= SAME_CALLS:
+            return self.finished(Reason.STUCK, f"the same call brought the same result {SAME_CALLS} times")
+        if spent := self.account.spent:
+            return self.out_of(spent)
+        return None
+
+    def out_of(self, spent: Spent) -> Finished:
+        """Say that a part of the budget is spent."""
+        limit = getattr(self.account.budget, spent)
+        return self.finished(Reason.BUDGET, f"the limit of {limit} {spent} is reached", spent=spent)
+
+    def finished(self, reason: Reason, detail: str = "", *, spent: Spent | None = None) -> Finished:
+        """Say that the run is over."""
+        answer = None if self.turn is None or _has_called(self.turn) else self.turn.answer
+        return Finished(
+            reason=reason,
+            text=answer or "",
+            usage=self.usage,
+            turns=self.account.turns,
+            seconds=self.account.seconds,
+            detail=detail,
+            spent=spent,
+        )
+
+    def _verdict_on(self, turn: Turn) -> Finished | None:
+        if not turn.is_complete:
+            if self.account.has_spent(Spent.TOKENS):
+                return self.out_of(Spent.TOKENS)
+            return self.finished(Reason.CUT, "the model came to its token limit before the end of a message")
+        if _has_called(turn):
+            self._silent_turns = 0
+            return None
+        if turn.answer:
+            return self.finished(Reason.ANSWERED)
+        self._silent_turns += 1
+        return self.finished(Reason.ERROR, "the model gave no answer") if self._silent_turns >= SILENT_TURNS else None
+
+
+def _has_called(turn: Turn) -> bool:
+    return any(is_call(message) for message in turn.messages)

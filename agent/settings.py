@@ -1,0 +1,39 @@
+"""Settings from the environment; nothing else in the package reads it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment says: OSTINATO_HOME (or the XDG data folder), OSTINATO_MODEL, OSTINATO_SANDBOX, NO_COLOR."""
+
+    home: Path
+    model: str = "nano"
+    sandbox: str = "auto"
+    no_color: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the settings; an empty variable counts as unset, as NO_COLOR and XDG ask."""
+        return cls(
+            home=_home(environment),
+            model=environment.get("OSTINATO_MODEL") or "nano",
+            sandbox=environment.get("OSTINATO_SANDBOX") or "auto",
+            no_color=bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb",
+        )
+
+    @property
+    def trajectories(self) -> Path:
+        """Where runs are recorded."""
+        return self.home / "trajectories"
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    if own := environment.get("OSTINATO_HOME"):
+        return Path(own).expanduser()
+    shared = environment.get("XDG_DATA_HOME")
+    base = Path(shared) if shared and Path(shared).is_absolute() else Path("~/.local/share").expanduser()
+    return base / "ostinato"
