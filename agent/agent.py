@@ -163,10 +163,11 @@ class Agent:
                     yield ToolStarted(request=call)
                     for event in await self._answer(run, call):
                         yield event
-        except _OutOfTime:
-            finished = run.out_of(Spent.SECONDS)
-        except PromptTooLong as error:
-            finished = run.finished(Reason.CUT, str(error))
+        except (_OutOfTime, PromptTooLong) as error:
+            for event in self._close_turn(run.turn):
+                yield event
+            is_late = isinstance(error, _OutOfTime)
+            finished = run.out_of(Spent.SECONDS) if is_late else run.finished(Reason.CUT, str(error))
         for event in self._settle(run, finished.detail):
             yield event
         self._end(run, finished)
@@ -218,9 +219,9 @@ class Agent:
             self.trajectory.write_message(message)
         return MessageAdded(message=message)
 
-    def _close_turn(self, turn: Turn) -> list[Event]:
+    def _close_turn(self, turn: Turn | None) -> list[Event]:
         """Take what the parser still holds, once, and record the generation."""
-        if turn.is_closed:
+        if turn is None or turn.is_closed:
             return []
         events = [self._taken(item) for item in turn.close()]
         self._record("turn", ids=turn.ids, is_complete=turn.is_complete)
@@ -228,7 +229,7 @@ class Agent:
 
     def _settle(self, run: Run, why: str) -> list[Event]:
         """Leave a conversation that can go on: the generation closed, and every call with a reply."""
-        events = self._close_turn(run.turn) if run.turn else []
+        events = self._close_turn(run.turn)
         while self._unanswered:
             events.append(self._append(reply_to(self._unanswered[0], f"error: no result: {why}")))
         return events

@@ -56,14 +56,16 @@ class Trajectory:
         return cls.create(folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.jsonl")
 
     def write(self, kind: str, /, **fields: object) -> None:
-        """Append one record and hand it to the system."""
+        """Append one record and hand it to the system; a run that outlives its record is not recorded further."""
+        if self._file.closed:
+            return
         record = {"type": kind, "at": round(time.monotonic() - self._started, 6), **fields}
         self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
         self._file.flush()
 
     def write_message(self, message: Message) -> None:
         """Append a message."""
-        self.write("message", message=_MESSAGE.dump_python(message, mode="json", exclude_none=True))
+        self.write("message", message=_MESSAGE.dump_python(message, mode="json"))
 
     def close(self) -> None:
         """Close the file."""

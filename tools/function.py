@@ -96,7 +96,7 @@ def _described(function: Callable[..., object]) -> tuple[str, dict[str, str]]:
         sphinx=griffe.SphinxOptions(warnings=False),
     )
     docstring = griffe.Docstring(inspect.getdoc(function) or "")
-    sections = griffe.parse_auto(docstring, default="google", per_style_options=quiet)
+    sections = griffe.parse_auto(docstring, method="max_sections", per_style_options=quiet)
     texts = [section.value for section in sections if isinstance(section, griffe.DocstringSectionText)]
     parameters = [section.value for section in sections if isinstance(section, griffe.DocstringSectionParameters)]
     described = {parameter.name: parameter.description for section in parameters for parameter in section}

@@ -33,7 +33,8 @@ def arguments_model(function: Callable[..., object], descriptions: Mapping[str, 
             raise TypeError(f"{function.__name__}: annotate parameter {name!r}; the model is told its type")
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
         # Field names are made up, because a parameter may be called `copy` or `_x` and a field may not.
-        fields[f"field_{index}"] = (hints[name], Field(default, alias=name, description=descriptions.get(name)))
+        described: dict[str, Any] = {"description": descriptions[name]} if name in descriptions else {}
+        fields[f"field_{index}"] = (hints[name], Field(default, alias=name, **described))
     return create_model(function.__name__, __config__=ConfigDict(extra="forbid"), **fields)
 
 

@@ -1,0 +1,120 @@
+"""A run's record: complete up to the last moment, exact enough to replay."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ostinato.agent.agent import Agent
+from ostinato.agent.scripted import harmony_ids, scripted_engine
+from ostinato.agent.trajectory import Trajectory, read_trajectory
+from ostinato.engine.scripted import ScriptedEngine
+from ostinato.harmony import Tokenizer
+from ostinato.tools import tool
+
+CALL = '<|channel|>commentary to=functions.shout <|constrain|>json<|message|>{"text": "hé"}<|call|>'
+ANSWER = "<|channel|>final<|message|>HÉ<|return|>"
+
+
+@tool
+def shout(text: str) -> str:
+    """Shout."""
+    return text.upper()
+
+
+async def record(path: Path) -> Agent:
+    with Trajectory.create(path) as trajectory:
+        agent = Agent(scripted_engine(CALL, ANSWER), tools=[shout], instructions="Loud.", trajectory=trajectory)
+        await agent.run("Shout hé")
+    return agent
+
+
+async def test_a_run_read_back_is_the_conversation_it_was(tmp_path: Path) -> None:
+    agent = await record(tmp_path / "run.jsonl")
+
+    recording = read_trajectory(tmp_path / "run.jsonl")
+
+    assert recording.messages == list(agent.conversation)
+    assert recording.reason == "answered"
+    assert recording.turns == [harmony_ids(CALL), harmony_ids(ANSWER)]
+
+
+async def test_the_first_record_says_what_was_run_and_how(tmp_path: Path) -> None:
+    await record(tmp_path / "run.jsonl")
+
+    first = read_trajectory(tmp_path / "run.jsonl").records[0]
+
+    assert first["type"] == "run"
+    assert (first["engine"], first["vocabulary"], first["effort"]) == ("scripted", "o200k_harmony", "medium")
+    assert first["sampling"]["temperature"] == 1.0
+    assert first["tools"] == ["functions.shout"]
+
+
+async def test_a_recorded_run_replays_to_the_same_conversation(tmp_path: Path) -> None:
+    recorded = await record(tmp_path / "run.jsonl")
+    turns = read_trajectory(tmp_path / "run.jsonl").turns
+
+    replayed = Agent(ScriptedEngine(turns), tools=[shout], instructions="Loud.")
+    await replayed.run("Shout hé")
+
+    assert list(replayed.conversation) == list(recorded.conversation)
+
+
+async def test_every_record_is_on_disk_before_the_reader_hears_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    with Trajectory.create(path) as trajectory:
+        agent = Agent(scripted_engine(CALL, ANSWER), tools=[shout], trajectory=trajectory)
+        async for _ in agent.stream("Shout hé"):
+            assert read_trajectory(path).messages == list(agent.conversation)
+
+
+async def test_a_line_torn_by_a_kill_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    await record(path)
+    content = path.read_bytes()
+
+    for end in range(content.index(b"\n") + 1, len(content)):
+        path.write_bytes(content[:end])
+        assert len(read_trajectory(path).records) == content[:end].count(b"\n")
+
+
+async def test_a_run_that_was_left_says_interrupted(tmp_path: Path) -> None:
+    with Trajectory.create(tmp_path / "run.jsonl") as trajectory:
+        agent = Agent(scripted_engine(CALL, ANSWER), tools=[shout], trajectory=trajectory)
+        stream = agent.stream("x")
+        await anext(stream)
+        await stream.aclose()
+
+    assert read_trajectory(tmp_path / "run.jsonl").reason == "interrupted"
+
+
+async def test_repairs_are_recorded(tmp_path: Path) -> None:
+    with Trajectory.create(tmp_path / "run.jsonl") as trajectory:
+        await Agent(scripted_engine(ANSWER.replace("<|message|>", " ")), trajectory=trajectory).run("x")
+
+    kinds = [record["type"] for record in read_trajectory(tmp_path / "run.jsonl").records]
+    assert "repair" in kinds
+
+
+def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "run.jsonl"
+    Trajectory.create(path).close()
+
+    with pytest.raises(FileExistsError):
+        Trajectory.create(path)
+
+
+@pytest.mark.parametrize("content", ["", "x\n", "[]\n", "{}\n", json.dumps({"type": "run", "format": "other"}) + "\n"])
+def test_another_file_is_no_trajectory(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "other.jsonl"
+    path.write_text(content)
+
+    with pytest.raises(ValueError, match="is not a trajectory"):
+        read_trajectory(path)
+
+
+def test_harmony_text_becomes_special_tokens() -> None:
+    tokenizer = Tokenizer.o200k_harmony()
+
+    assert harmony_ids("<|call|>") == [tokenizer.call]
+    assert tokenizer.encode("<|call|>") != [tokenizer.call]

@@ -1,0 +1,236 @@
+"""A typed function becomes a tool: what the model is told, what its arguments become, what it is answered."""
+
+import json
+import threading
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from ostinato.tools import FunctionTool, ToolError, ToolRequest, tool
+
+
+class Point(BaseModel):
+    x: float
+    y: float = 0.0
+
+
+class Tree(BaseModel):
+    name: str
+    children: list["Tree"] = []
+
+
+class Unit(Enum):
+    CELSIUS = "C"
+    FAHRENHEIT = "F"
+
+
+@dataclass(frozen=True)
+class Reading:
+    city: str
+    degrees: float
+
+
+@tool
+def get_weather(city: str, unit: Literal["C", "F"] = "C", days: int | None = None) -> dict[str, object]:
+    """Get the weather.
+
+    It is always fine.
+
+    Args:
+        city: The city's name,
+            in English.
+        unit: Celsius or Fahrenheit.
+    """
+    return {"city": city, "unit": unit, "days": days}
+
+
+async def call(called: FunctionTool[..., Any], arguments: object) -> str:
+    content = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    return await called.call(ToolRequest(recipient=called.name, content=content))
+
+
+def properties(called: FunctionTool[..., Any]) -> dict[str, Any]:
+    assert called.description.parameters is not None
+    found = called.description.parameters["properties"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_docstring_tells_the_model_what_the_function_and_its_parameters_are_for() -> None:
+    assert get_weather.name == "functions.get_weather"
+    assert get_weather.namespace.name == "functions"
+    assert get_weather.description.description == "Get the weather.\n\nIt is always fine."
+    assert get_weather.description.parameters == {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string", "description": "The city's name,\nin English."},
+            "unit": {"type": "string", "enum": ["C", "F"], "default": "C", "description": "Celsius or Fahrenheit."},
+            "days": {"type": "integer", "nullable": True},
+        },
+        "required": ["city"],
+    }
+
+
+@pytest.mark.parametrize(
+    "docstring",
+    [
+        "Shout.\n\nArgs:\n    text: What to shout.",
+        "Shout.\n\n:param text: What to shout.",
+        "Shout.\n\nParameters\n----------\ntext\n    What to shout.",
+    ],
+    ids=["google", "sphinx", "numpy"],
+)
+def test_docstrings_of_every_common_style_are_read(docstring: str) -> None:
+    def shout(text: str) -> str:
+        return text.upper()
+
+    shout.__doc__ = docstring
+
+    described = tool(shout)
+
+    assert described.description.description == "Shout."
+    assert properties(described)["text"]["description"] == "What to shout."
+
+
+def test_a_function_without_parameters_has_no_schema() -> None:
+    @tool
+    def now() -> str:
+        return "noon"
+
+    assert now.description.parameters is None
+    assert now.description.description == ""
+
+
+def test_types_of_any_depth_are_written_without_references_or_any_of() -> None:
+    @tool
+    def draw(points: list[Point], unit: Unit, at: Point | None, size: int | str, extra: dict[str, Any]) -> str:
+        return ""
+
+    schema = json.dumps(draw.description.parameters)
+
+    assert not any(word in schema for word in ("$ref", "$defs", "anyOf", '"title"'))
+    assert properties(draw)["points"]["items"]["properties"]["y"] == {"type": "number", "default": 0.0}
+    assert properties(draw)["unit"]["enum"] == ["C", "F"]
+    assert properties(draw)["at"]["nullable"] is True
+    assert properties(draw)["at"]["type"] == "object"
+    assert properties(draw)["size"]["oneOf"] == [{"type": "integer"}, {"type": "string"}]
+
+
+def test_a_recursive_type_is_described_to_a_finite_depth() -> None:
+    @tool
+    def plant(tree: Tree) -> str:
+        return tree.children[0].name
+
+    assert properties(plant)["tree"]["properties"]["children"]["items"] == {}
+
+
+async def test_a_recursive_type_is_still_validated_to_any_depth() -> None:
+    @tool
+    def plant(tree: Tree) -> str:
+        return tree.children[0].name
+
+    assert await call(plant, {"tree": {"name": "oak", "children": [{"name": "acorn"}]}}) == "acorn"
+
+
+async def test_a_string_is_answered_as_it_is_and_anything_else_as_json() -> None:
+    @tool
+    def text() -> str:
+        return "plain “text”"
+
+    @tool
+    def reading() -> Reading:
+        return Reading(city="Zürich", degrees=21.5)
+
+    @tool
+    def nothing() -> None:
+        return None
+
+    assert await call(text, {}) == "plain “text”"
+    assert await call(reading, {}) == '{"city": "Zürich", "degrees": 21.5}'
+    assert await call(nothing, "") == "null"
+
+
+async def test_arguments_arrive_as_their_types() -> None:
+    @tool
+    def distance(
+        a: Point, b: Point, copy: bool = False, _unit: Annotated[str, Field(description="m or km")] = "m"
+    ) -> str:
+        return f"{b.x - a.x:.1f} {_unit} {copy}"
+
+    assert await call(distance, {"a": {"x": 1}, "b": {"x": "4"}, "copy": True}) == "3.0 m True"
+    assert properties(distance)["_unit"]["description"] == "m or km"
+
+
+async def test_an_async_function_is_awaited() -> None:
+    @tool
+    async def shout(text: str) -> str:
+        return text.upper()
+
+    assert await call(shout, {"text": "hi"}) == "HI"
+
+
+async def test_a_sync_function_does_not_block_the_event_loop() -> None:
+    @tool
+    def where() -> str:
+        return threading.current_thread().name
+
+    assert await call(where, {}) != threading.current_thread().name
+
+
+def test_a_tool_can_still_be_called_as_the_function_it_was() -> None:
+    assert get_weather("Oslo", days=2) == {"city": "Oslo", "unit": "C", "days": 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ('{"city": "Oslo"', "the arguments are not JSON: Expecting ',' delimiter"),
+        ("[1]", "the arguments are a list, not a JSON object"),
+        ("{}", "'city' is missing"),
+        ('{"city": 7}', "'city' is 7: input should be a valid string"),
+        ('{"city": "Oslo", "unit": "K"}', "'unit' is 'K': input should be 'C' or 'F'"),
+        ('{"city": "Oslo", "town": 1, "days": "x"}', "there is no parameter 'town'"),
+    ],
+)
+async def test_arguments_that_do_not_fit_are_answered_with_what_is_wrong_and_the_signature(
+    arguments: str, complaint: str
+) -> None:
+    with pytest.raises(ToolError) as raised:
+        await call(get_weather, arguments)
+
+    assert complaint in str(raised.value)
+    assert "the signature is get_weather(city: str, unit: Literal['C', 'F'] = 'C'" in str(raised.value)
+
+
+async def test_a_line_break_inside_a_json_string_is_read_as_the_model_meant_it() -> None:
+    assert json.loads(await call(get_weather, '{"city": "New\nYork"}'))["city"] == "New\nYork"
+
+
+async def test_an_error_of_the_function_itself_is_no_message_for_the_model() -> None:
+    @tool
+    def broken() -> str:
+        raise ZeroDivisionError("a defect")
+
+    with pytest.raises(ZeroDivisionError):
+        await call(broken, {})
+
+
+def test_a_function_the_model_could_not_call_is_refused_at_once() -> None:
+    def untyped(x) -> str:  # type: ignore[no-untyped-def]
+        return str(x)
+
+    def variadic(*texts: str) -> str:
+        return "".join(texts)
+
+    def positional(x: int, /) -> str:
+        return str(x)
+
+    with pytest.raises(TypeError, match="annotate parameter 'x'"):
+        tool(untyped)
+    with pytest.raises(TypeError, match=r"\*texts: str is variadic"):
+        tool(variadic)
+    with pytest.raises(TypeError, match="x: int is positional-only"):
+        tool(positional)
