@@ -1,6 +1,5 @@
 """The text of the system and developer messages, line by line as gpt-oss was trained on it."""
 
-import re
 from collections.abc import Iterable
 
 from ostinato.harmony.preamble import DeveloperContent, SystemContent, ToolDescription, ToolNamespace
@@ -11,19 +10,20 @@ FUNCTIONS = "functions"  # the namespace whose calls must go to the commentary c
 
 def system_text(content: SystemContent, *, has_functions: bool, schema_mode: SchemaMode) -> str:
     """Write the system message; `has_functions` says whether a developer message declares functions."""
-    dated = [
-        (content.model_identity, "{}"),
-        (content.knowledge_cutoff, "Knowledge cutoff: {}"),
-        (content.current_date, "Current date: {}"),
+    facts = [
+        ("", content.model_identity),
+        ("Knowledge cutoff: ", content.knowledge_cutoff),
+        ("Current date: ", content.current_date),
     ]
-    sections = ["\n".join(line.format(value) for value, line in dated if value is not None)]
+    lines = [label + fact for label, fact in facts if fact is not None]
+    sections = ["\n".join(lines)] if lines else []
     if content.reasoning_effort is not None:
         sections.append(f"Reasoning: {content.reasoning_effort}")
     if content.tools:
         sections.append(_tools_section(content.tools, schema_mode))
     if content.valid_channels:
         sections.append(_channels_section(content, has_functions=has_functions))
-    return "\n\n".join(section for section in sections if section)
+    return "\n\n".join(sections)
 
 
 def developer_text(content: DeveloperContent, *, schema_mode: SchemaMode) -> str:
@@ -79,10 +79,6 @@ def _comment(lines: Iterable[str]) -> list[str]:
 
 
 def _lines(text: str) -> list[str]:
-    """Split as Rust's `str::lines` does: at line feeds only, and without a last empty line."""
-    return [re.sub(r"\r\Z", "", line) if has_end else line for line, has_end in _raw_lines(text)]
-
-
-def _raw_lines(text: str) -> list[tuple[str, bool]]:
+    r"""Split as Rust's `str::lines`: at `\n` and `\r\n` only, and without a last empty line."""
     *ended, last = text.split("\n")
-    return [(line, True) for line in ended] + ([(last, False)] if last else [])
+    return [line.removesuffix("\r") for line in ended] + ([last] if last else [])
