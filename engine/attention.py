@@ -57,12 +57,12 @@ class Attention:
         num_new = x_TD.shape[0]
         heads_TQK = functional.linear(x_TD, self._qkv_weight, self._qkv_bias).view(num_new, -1, self._head_dim)
         turned_TQK = rotation.turn(heads_TQK[:, : -self._num_kv])
-        keys_HSK, values_HSK = cache.append(
-            turned_TQK[:, self._num_queries :].transpose(0, 1),
+        keys_HKS, values_HSK = cache.append(
+            turned_TQK[:, self._num_queries :].permute(1, 2, 0),
             heads_TQK[:, -self._num_kv :].transpose(0, 1),
         )
         queries_HMK = self._grouped(turned_TQK[:, : self._num_queries])
-        gathered_HMK = self._gather(queries_HMK, keys_HSK, values_HSK, is_hidden_TS)
+        gathered_HMK = self._gather(queries_HMK, keys_HKS, values_HSK, is_hidden_TS)
         gathered_TQK = gathered_HMK.view(self._num_queries, num_new, self._head_dim).transpose(0, 1)
         return functional.linear(gathered_TQK.reshape(num_new, -1), self._out_weight, self._out_bias)
 
@@ -70,9 +70,9 @@ class Attention:
         """Put the queries that share a key-value head side by side, [H, M, K]."""
         return queries_TQK.transpose(0, 1).reshape(self._num_kv, -1, self._head_dim)
 
-    def _gather(self, queries_HMK: Tensor, keys_HSK: Tensor, values_HSK: Tensor, is_hidden_TS: Tensor | None) -> Tensor:
+    def _gather(self, queries_HMK: Tensor, keys_HKS: Tensor, values_HSK: Tensor, is_hidden_TS: Tensor | None) -> Tensor:
         """Weigh the values; the sink joins the softmax, and what it takes is lost."""
-        scores_HMS = torch.bmm(queries_HMK * self._scale, keys_HSK.transpose(1, 2))
+        scores_HMS = torch.bmm(queries_HMK * self._scale, keys_HKS)
         if is_hidden_TS is None:
             sinks_HM1 = self._sinks_HG1
         else:

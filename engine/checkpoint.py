@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -81,12 +81,27 @@ class Checkpoint(Mapping[str, Tensor]):
                 raise CheckpointError(f"{source.name} holds {dtype} numbers; it must hold {' or '.join(allowed)}")
 
 
+class _Header(Protocol):
+    """What a file says of a tensor (safetensors has no types of its own)."""
+
+    def get_shape(self) -> list[int]: ...
+    def get_dtype(self) -> str: ...
+
+
+class _File(Protocol):
+    """An open safetensors file."""
+
+    def keys(self) -> list[str]: ...
+    def get_slice(self, name: str) -> _Header: ...
+    def get_tensor(self, name: str) -> Tensor: ...
+
+
 class _Files:
     """The safetensors files of a folder, opened, and which of them holds each tensor."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._holders: dict[str, safe_open] = {}
+        self._holders: dict[str, _File] = {}
         for path in _listed(folder):
             opened = _opened(path)
             self._holders |= dict.fromkeys(opened.keys(), opened)
@@ -106,8 +121,7 @@ class _Files:
 
     def read(self, name: str) -> Tensor:
         """Read a tensor."""
-        tensor: Tensor = self._holders[name].get_tensor(name)
-        return tensor
+        return self._holders[name].get_tensor(name)
 
 
 def save_checkpoint(
@@ -182,10 +196,11 @@ def _listed(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
-def _opened(path: Path) -> safe_open:
+def _opened(path: Path) -> "_File":
     try:
-        return safe_open(path, framework="pt")
+        opened: _File = safe_open(path, framework="pt")
     except FileNotFoundError as error:
         raise CheckpointError(f"no file {path}, which the index names; {_COPY_AGAIN}") from error
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged or cut short ({error}); {_COPY_AGAIN}") from error
+    return opened

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
@@ -83,7 +83,7 @@ class ModelConfig:
         return self.sliding_window if self.layer_types[layer] == "sliding_attention" else None
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path) -> "ModelConfig":
         """Read a `config.json` of either layout.
 
         Raises:
@@ -100,15 +100,16 @@ class ModelConfig:
         return cls.from_fields(fields, source=str(path))
 
     @classmethod
-    def from_fields(cls, fields: Mapping[str, object], *, source: str = "config.json") -> Self:
+    def from_fields(cls, fields: Mapping[str, object], *, source: str = "config.json") -> "ModelConfig":
         """Build the config from parsed JSON of either layout; `source` names it in errors.
 
         Raises:
             CheckpointError: if the fields describe no gpt-oss model, naming the first wrong one.
         """
-        edge = _OriginalFields if "initial_context_length" in fields and "model_type" not in fields else _OfficialFields
+        is_original = "model_type" not in fields and "rope_ntk_alpha" in fields
+        edge = _OriginalFields if is_original else _OfficialFields
         try:
-            return cls(**edge.model_validate(fields).arguments())
+            return edge.model_validate(fields).config()
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
@@ -174,17 +175,6 @@ class _SharedFields(BaseModel):
     num_hidden_layers: PositiveInt
     swiglu_limit: PositiveFloat = 7.0
 
-    def shared_arguments(self) -> dict[str, object]:
-        return {
-            "vocab_size": self.vocab_size,
-            "hidden_size": self.hidden_size,
-            "intermediate_size": self.intermediate_size,
-            "num_query_heads": self.num_attention_heads,
-            "num_kv_heads": self.num_key_value_heads,
-            "head_dim": self.head_dim,
-            "swiglu_limit": self.swiglu_limit,
-        }
-
 
 class _OriginalFields(_SharedFields):
     """`config.json` of OpenAI's own layout."""
@@ -198,22 +188,28 @@ class _OriginalFields(_SharedFields):
     rope_ntk_alpha: PositiveFloat
     rope_ntk_beta: PositiveFloat
 
-    def arguments(self) -> dict[str, object]:
-        rope = Rope(
-            theta=self.rope_theta,
-            factor=self.rope_scaling_factor,
-            initial_context_length=self.initial_context_length,
-            beta_fast=self.rope_ntk_beta,
-            beta_slow=self.rope_ntk_alpha,
+    def config(self) -> ModelConfig:
+        return ModelConfig(
+            vocab_size=self.vocab_size,
+            hidden_size=self.hidden_size,
+            intermediate_size=self.intermediate_size,
+            num_query_heads=self.num_attention_heads,
+            num_kv_heads=self.num_key_value_heads,
+            head_dim=self.head_dim,
+            num_experts=self.num_experts,
+            experts_per_token=self.experts_per_token,
+            layer_types=alternating(self.num_hidden_layers),
+            context_length=int(self.initial_context_length * max(self.rope_scaling_factor, 1)),
+            sliding_window=self.sliding_window,
+            rope=Rope(
+                theta=self.rope_theta,
+                factor=self.rope_scaling_factor,
+                initial_context_length=self.initial_context_length,
+                beta_fast=self.rope_ntk_beta,
+                beta_slow=self.rope_ntk_alpha,
+            ),
+            swiglu_limit=self.swiglu_limit,
         )
-        return self.shared_arguments() | {
-            "num_experts": self.num_experts,
-            "experts_per_token": self.experts_per_token,
-            "layer_types": alternating(self.num_hidden_layers),
-            "context_length": int(self.initial_context_length * max(self.rope_scaling_factor, 1)),
-            "sliding_window": self.sliding_window,
-            "rope": rope,
-        }
 
 
 class _RopeFields(BaseModel):
@@ -259,20 +255,29 @@ class _OfficialFields(_SharedFields):
     attention_bias: Literal[True] = True
     tie_word_embeddings: Literal[False] = False
 
-    def arguments(self) -> dict[str, object]:
+    def config(self) -> ModelConfig:
+        return ModelConfig(
+            vocab_size=self.vocab_size,
+            hidden_size=self.hidden_size,
+            intermediate_size=self.intermediate_size,
+            num_query_heads=self.num_attention_heads,
+            num_kv_heads=self.num_key_value_heads,
+            head_dim=self.head_dim,
+            num_experts=self.num_local_experts,
+            experts_per_token=self.num_experts_per_tok,
+            layer_types=self._checked_layer_types(),
+            context_length=self.max_position_embeddings,
+            sliding_window=self.sliding_window or 128,
+            rope=(self.rope_parameters or self.rope_scaling or _RopeFields.model_validate({})).rope(self.rope_theta),
+            norm_eps=self.rms_norm_eps,
+            swiglu_alpha=self.swiglu_alpha,
+            swiglu_limit=self.swiglu_limit,
+        )
+
+    def _checked_layer_types(self) -> tuple[LayerType, ...]:
         layer_types = self.layer_types or alternating(self.num_hidden_layers)
         if len(layer_types) != self.num_hidden_layers:
             raise ValueError(f"layer_types names {len(layer_types)} layers, num_hidden_layers {self.num_hidden_layers}")
         if self.sliding_window is None:  # transformers then lets every layer see everything
-            layer_types = ("full_attention",) * self.num_hidden_layers
-        rope = self.rope_parameters or self.rope_scaling or _RopeFields()
-        return self.shared_arguments() | {
-            "num_experts": self.num_local_experts,
-            "experts_per_token": self.num_experts_per_tok,
-            "layer_types": layer_types,
-            "context_length": self.max_position_embeddings,
-            "sliding_window": self.sliding_window or 128,
-            "rope": rope.rope(self.rope_theta),
-            "norm_eps": self.rms_norm_eps,
-            "swiglu_alpha": self.swiglu_alpha,
-        }
+            return tuple("full_attention" for _ in layer_types)
+        return layer_types

@@ -65,16 +65,24 @@ class Router:
 
 
 class DenseExperts:
-    """Every expert at once, as one wide matrix; those not chosen are multiplied by zero."""
+    """Every expert at once, as one wide matrix; those not chosen are multiplied by zero.
+
+    The constants of the gate are folded into the weights: with a the gate's slope, silu(a·gate) · (up + 1) / a is
+    gate · sigmoid(a·gate) · (up + 1).
+    """
 
     def __init__(
         self, config: ModelConfig, router: Router, weights: tuple[Tensor, Tensor], biases: tuple[Tensor, Tensor]
     ) -> None:
         gate_up_EID, down_EDI = weights
+        slope = config.swiglu_alpha
         self._config, self._router = config, router
-        self._gate_up_weight = torch.cat((gate_up_EID[:, 0::2], gate_up_EID[:, 1::2])).flatten(0, 1)
-        self._gate_up_bias = torch.cat((biases[0][:, 0::2], biases[0][:, 1::2])).flatten()
-        self._down_weight_ID = down_EDI.transpose(1, 2).flatten(0, 1).contiguous()
+        self._gate_limit = slope * config.swiglu_limit
+        self._up_limits = 1 - config.swiglu_limit, 1 + config.swiglu_limit
+        gate_then_up = torch.cat((slope * gate_up_EID[:, 0::2], gate_up_EID[:, 1::2])).flatten(0, 1)
+        self._gate_up_weight = gate_then_up.T.contiguous()  # input-major is the faster way round for one token
+        self._gate_up_bias = torch.cat((slope * biases[0][:, 0::2], biases[0][:, 1::2] + 1)).flatten()
+        self._down_weight_ID = (down_EDI / slope).transpose(1, 2).flatten(0, 1).contiguous()
         self._down_bias_ED = biases[1]
 
     def __call__(self, x_TD: Tensor) -> Tensor:
@@ -82,8 +90,9 @@ class DenseExperts:
         num_tokens, num_experts = x_TD.shape[0], self._config.num_experts
         weights_TC, chosen_TC = self._router(x_TD)
         weights_TE = x_TD.new_zeros(num_tokens, num_experts).scatter_(1, chosen_TC, weights_TC)
-        gate, up = functional.linear(x_TD, self._gate_up_weight, self._gate_up_bias).chunk(2, dim=-1)
-        activated_TEI = swiglu(self._config, gate, up).view(num_tokens, num_experts, -1) * weights_TE[..., None]
+        gate, up = torch.addmm(self._gate_up_bias, x_TD, self._gate_up_weight).chunk(2, dim=-1)
+        activated = functional.silu(gate.clamp_(max=self._gate_limit)).mul_(up.clamp_(*self._up_limits))
+        activated_TEI = activated.view(num_tokens, num_experts, -1).mul_(weights_TE[..., None])
         return torch.addmm(weights_TE @ self._down_bias_ED, activated_TEI.flatten(1), self._down_weight_ID)
 
 
@@ -119,7 +128,7 @@ class SparseExperts:
         """Return the chosen experts' answers, added up by weight, [T, D]."""
         weights_TC, chosen_TC = self._router(x_TD)
         sum_TD = torch.zeros_like(x_TD)
-        for expert in chosen_TC.unique().tolist():
+        for expert in sorted(set(chosen_TC.flatten().tolist())):
             tokens_N, choices_N = torch.where(chosen_TC == expert)
             answers_ND = self._answer(expert, x_TD[tokens_N]) * weights_TC[tokens_N, choices_N, None]
             sum_TD.index_add_(0, tokens_N, answers_ND)

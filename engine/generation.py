@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from torch import Tensor
 
-from ostinato.engine.interface import EngineError, PromptTooLong, Sampling, Usage
+from ostinato.engine.interface import EngineError, PromptTooLong, Sampling
 from ostinato.engine.kv_cache import KVCache
 from ostinato.engine.model import Transformer
 from ostinato.engine.sampler import Sampler
@@ -57,20 +57,23 @@ class Generation:
         self._limit = room if sampling.max_tokens is None else min(room, sampling.max_tokens)
         self._cache = kept.take(ids) or model.new_cache()
         self._ids = list(ids)
-        self.usage = Usage(prompt=len(ids), cached=self._cache.length)
+        self.num_cached = self._cache.length
+        self._num_sampled = 0
         self.is_finished = self._limit == 0
 
-    def step(self) -> int | None:
-        """Do one piece of work; return the id it chose, or None while the prompt is being read."""
+    def step(self) -> list[int]:
+        """Do one piece of work; return the ids it chose, none while the prompt is being read or after the end."""
+        if self.is_finished:
+            return []
         begin = self._cache.length
         end = min(begin + self._chunk(), len(self._ids))
         read_TD = self._model.advance(self._ids[begin:end], self._cache)
-        return self._choose(read_TD) if end == len(self._ids) else None
+        return [self._choose(read_TD)] if end == len(self._ids) else []
 
     def _choose(self, read_TD: Tensor) -> int:
         token = self._sampler.choose(self._model.logits(read_TD[-1:])[0])
-        self.usage.sampled += 1
-        if token in self._stop_ids or self.usage.sampled == self._limit:
+        self._num_sampled += 1
+        if token in self._stop_ids or self._num_sampled == self._limit:
             self.is_finished = True
             self._kept.keep(self._ids, self._cache)
         else:

@@ -2,10 +2,11 @@
 
 A layer keeps its positions side by side in one buffer, so that what attention reads is always a slice. A sliding layer
 has room for its window and some slack; when that is full, the window moves to the front. Until then the slack still
-holds older positions, which lets the sequence be rewound a little way.
+holds older positions, which lets the sequence be rewound a little way. Keys lie with their positions innermost, which
+makes the product with one query several times faster.
 """
 
-# ruff: noqa: N803, N806  (tensor names carry their shape)
+# ruff: noqa: N803  (tensor names carry their shape)
 # T new tokens, S tokens seen by the new ones, C room in the buffer, H key-value heads, K head dimension
 
 import torch
@@ -26,20 +27,20 @@ class LayerCache:
         self.window = window
         self.length = 0
         self._start = 0  # the position that the buffer begins with
-        self._keys_HCK = torch.empty(num_heads, room, head_dim, device=device, dtype=dtype)
-        self._values_HCK = torch.empty_like(self._keys_HCK)
+        self._keys_HKC = torch.empty(num_heads, head_dim, room, device=device, dtype=dtype)
+        self._values_HCK = torch.empty(num_heads, room, head_dim, device=device, dtype=dtype)
 
-    def append(self, keys_HTK: Tensor, values_HTK: Tensor) -> tuple[Tensor, Tensor]:
-        """Add new positions; return the keys and values, [H, S, K] each, that at least one of them sees."""
-        num_new = keys_HTK.shape[1]
+    def append(self, keys_HKT: Tensor, values_HTK: Tensor) -> tuple[Tensor, Tensor]:
+        """Add new positions; return the keys, [H, K, S], and values, [H, S, K], that at least one of them sees."""
+        num_new = values_HTK.shape[1]
         seen_from = self._oldest_seen()
         self._make_room(num_new, seen_from)
         begin, end = self.length - self._start, self.length - self._start + num_new
-        self._keys_HCK[:, begin:end] = keys_HTK
+        self._keys_HKC[:, :, begin:end] = keys_HKT
         self._values_HCK[:, begin:end] = values_HTK
         self.length += num_new
         seen = slice(seen_from - self._start, end)
-        return self._keys_HCK[:, seen], self._values_HCK[:, seen]
+        return self._keys_HKC[:, :, seen], self._values_HCK[:, seen]
 
     def can_rewind(self, length: int) -> bool:
         """Say whether every position that the next token after `length` sees is still held."""
@@ -55,14 +56,14 @@ class LayerCache:
         return 0 if self.window is None else max(0, length - self.window + 1)
 
     def _make_room(self, num_new: int, seen_from: int) -> None:
-        room = self._keys_HCK.shape[1]
+        room = self._values_HCK.shape[1]
         if self.length - self._start + num_new <= room:
             return
         needed = self.length - seen_from + num_new
         room = max(needed, 2 * room if self.window is None else room)
         kept = slice(seen_from - self._start, self.length - self._start)
-        self._keys_HCK = _moved(self._keys_HCK, kept, room)
-        self._values_HCK = _moved(self._values_HCK, kept, room)
+        self._keys_HKC = _moved(self._keys_HKC, kept, dim=2, room=room)
+        self._values_HCK = _moved(self._values_HCK, kept, dim=1, room=room)
         self._start = seen_from
 
 
@@ -90,8 +91,11 @@ class KVCache:
         return True
 
 
-def _moved(buffer_HCK: Tensor, kept: slice, room: int) -> Tensor:
-    num_heads, _, head_dim = buffer_HCK.shape
-    moved_HCK = buffer_HCK.new_empty(num_heads, room, head_dim)
-    moved_HCK[:, : kept.stop - kept.start] = buffer_HCK[:, kept]
-    return moved_HCK
+def _moved(buffer: Tensor, kept: slice, *, dim: int, room: int) -> Tensor:
+    """Return a new buffer that begins with what is kept along `dim`."""
+    num_kept = kept.stop - kept.start
+    shape = list(buffer.shape)
+    shape[dim] = room
+    moved = buffer.new_empty(shape)
+    moved.narrow(dim, 0, num_kept).copy_(buffer.narrow(dim, kept.start, num_kept))
+    return moved

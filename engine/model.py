@@ -82,13 +82,17 @@ class _Block:
 
 
 class _Norm:
-    """RMSNorm (arXiv 1910.07467)."""
+    """RMSNorm (arXiv 1910.07467) in float32, as x·w·√D / √(|x|² + D·eps): half the operations of torch's own."""
 
     def __init__(self, weight_D: Tensor, eps: float) -> None:
-        self._weight_D, self._eps = weight_D, eps
+        dim = weight_D.shape[0]
+        self._weight_D = weight_D.float() * dim**0.5
+        self._floor = torch.tensor((dim * eps) ** 0.5, device=weight_D.device)
 
     def __call__(self, x_TD: Tensor) -> Tensor:
-        return functional.rms_norm(x_TD, self._weight_D.shape, self._weight_D, self._eps)
+        wide_TD = x_TD.float()
+        length_T1: Tensor = torch.linalg.vector_norm(wide_TD, dim=-1, keepdim=True).hypot(self._floor)
+        return (wide_TD * self._weight_D / length_T1).to(x_TD.dtype)
 
 
 class _Placed(Mapping[str, Tensor]):

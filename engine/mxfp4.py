@@ -41,7 +41,7 @@ def quantize(weights_NI: Tensor) -> tuple[Tensor, Tensor]:
     """
     if weights_NI.shape[-1] % GROUP:
         raise ValueError(f"cannot split {weights_NI.shape[-1]} inputs into MXFP4 groups of {GROUP}")
-    groups_NGS = weights_NI.float().contiguous().unflatten(-1, (-1, GROUP))
+    groups_NGS = weights_NI.float().reshape(*weights_NI.shape[:-1], -1, GROUP)
     largest_NG = groups_NGS.abs().amax(dim=-1)
     fitting_NG = torch.frexp(largest_NG).exponent.int() - 3  # 4 ≤ largest / 2^fitting < 8, and the largest code is 6
     candidates = [_round(groups_NGS, fitting_NG + step) for step in (0, 1, -1)]
@@ -57,7 +57,7 @@ def _round(groups_NGS: Tensor, exponents_NG: Tensor) -> tuple[Tensor, Tensor, Te
     scales_NG = (exponents_NG + _BIAS).clamp(0, 254)
     powers_NG1 = torch.tensor(_POWERS, device=groups_NGS.device)[scales_NG][..., None]
     midpoints = torch.tensor(_MIDPOINTS, device=groups_NGS.device)
-    magnitudes_NGS = torch.bucketize(groups_NGS.abs() / powers_NG1, midpoints)
+    magnitudes_NGS = torch.bucketize((groups_NGS.abs() / powers_NG1).contiguous(), midpoints)
     codes_NGS = magnitudes_NGS + 8 * (groups_NGS < 0)
     values_NGS = torch.tensor(_VALUES, device=groups_NGS.device)[codes_NGS] * powers_NG1
     return codes_NGS.to(torch.uint8), scales_NG.to(torch.uint8), values_NGS

@@ -41,9 +41,9 @@ def attention(config: ModelConfig, tensors: Tensors, layer: int, x_TD: Tensor) -
     """Let each token gather from those it sees; what the sink takes is lost."""
     prefix = f"model.layers.{layer}.self_attn"
     cos_TR, sin_TR = rotation(config.rope, config.head_dim, torch.arange(len(x_TD)))
-    q_TQK = rotate(_project(tensors, f"{prefix}.q_proj", x_TD).unflatten(-1, (-1, config.head_dim)), cos_TR, sin_TR)
-    k_THK = rotate(_project(tensors, f"{prefix}.k_proj", x_TD).unflatten(-1, (-1, config.head_dim)), cos_TR, sin_TR)
-    v_THK = _project(tensors, f"{prefix}.v_proj", x_TD).unflatten(-1, (-1, config.head_dim))
+    q_TQK = rotate(_project(tensors, f"{prefix}.q_proj", x_TD).view(len(x_TD), -1, config.head_dim), cos_TR, sin_TR)
+    k_THK = rotate(_project(tensors, f"{prefix}.k_proj", x_TD).view(len(x_TD), -1, config.head_dim), cos_TR, sin_TR)
+    v_THK = _project(tensors, f"{prefix}.v_proj", x_TD).view(len(x_TD), -1, config.head_dim)
     is_visible_TT = visible(len(x_TD), config.window(layer))
     sinks_Q = tensors[f"{prefix}.sinks"].float()
     queries_per_kv = config.num_query_heads // config.num_kv_heads

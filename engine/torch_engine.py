@@ -1,13 +1,15 @@
 """TorchEngine: a gpt-oss model in this process.
 
 All computation runs in one worker thread, a step at a time, so that the event loop stays free and many streams take
-turns. A stream computes only when its next id is awaited; a step that was begun is finished, then a cancelled stream is
-gone.
+turns. A stream runs at most two steps ahead of its reader. When it is cancelled, the step being computed is finished,
+and the stream is gone.
 """
 
 import asyncio
+import math
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
@@ -15,12 +17,17 @@ from typing import Self, TypeVar
 import torch
 
 from ostinato.engine.checkpoint import Checkpoint
+from ostinato.engine.config import ModelConfig
 from ostinato.engine.experts import ExpertForm
 from ostinato.engine.generation import Generation, KeptCache
 from ostinato.engine.interface import EngineError, Sampling, Usage
+from ostinato.engine.layouts import tensor_shapes
 from ostinato.engine.model import Transformer
 
 Result = TypeVar("Result")
+
+_AHEAD = 2  # steps handed to the worker before they are needed
+_WIDE_LIMIT = 2**28  # weights outside the experts up to which float32 is used: 1 GiB
 
 
 class TorchEngine:
@@ -45,16 +52,19 @@ class TorchEngine:
         folder: Path | str,
         *,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
         form: ExpertForm | None = None,
         threads: int | None = None,
     ) -> Self:
-        """Load the checkpoint in `folder`, of either layout; `form` None chooses by size how experts are held.
+        """Load the checkpoint in `folder`, of either layout.
+
+        By size, `dtype` None chooses float32 or bfloat16, and `form` None how the experts are held.
 
         Raises:
             CheckpointError: if there is none, or it cannot be used.
         """
         checkpoint = Checkpoint.open(folder)
+        dtype = dtype or _fitting_dtype(checkpoint.config)
         model = Transformer(checkpoint.config, checkpoint, device=device, dtype=dtype, form=form)
         return cls(model, name=Path(folder).name, threads=threads)
 
@@ -70,7 +80,7 @@ class TorchEngine:
         begin = partial(
             Generation, self._model, tuple(ids), sampling=sampling, stop_ids=frozenset(stop_ids), kept=self._kept
         )
-        return TorchStream(self._worker, begin)
+        return TorchStream(self._worker, begin, Usage(prompt=len(ids)))
 
     async def aclose(self) -> None:
         """Free the model once the step being computed is done; streams still open fail."""
@@ -80,13 +90,18 @@ class TorchEngine:
 
 
 class TorchStream:
-    """The ids of one generation; see TokenStream."""
+    """The ids of one generation; see TokenStream.
 
-    def __init__(self, worker: ThreadPoolExecutor, begin: Callable[[], Generation]) -> None:
-        self.usage = Usage()
+    Two steps are handed to the worker ahead of their use, so that it need not wait for the event loop between them.
+    """
+
+    def __init__(self, worker: ThreadPoolExecutor, begin: Callable[[], Generation], usage: Usage) -> None:
+        self.usage = usage
         self._worker = worker
         self._begin: Callable[[], Generation] | None = begin
         self._generation: Generation | None = None
+        self._steps: deque[Future[list[int]]] = deque()
+        self._ids: deque[int] = deque()
 
     def __aiter__(self) -> Self:
         """Return the stream itself."""
@@ -95,34 +110,49 @@ class TorchStream:
     async def __anext__(self) -> int:
         """Return the next id. Cancelling the task that waits for it ends the generation."""
         try:
-            token = await self._next()
+            return await self._next()
         except BaseException:
             await self.aclose()
             raise
-        if token is None:
-            await self.aclose()
-            raise StopAsyncIteration
-        return token
 
     async def aclose(self) -> None:
         """End the generation and free what it holds, at the latest when the step being computed is done."""
         self._begin = self._generation = None
+        self._ids.clear()
+        for step in self._steps:
+            step.cancel()
+        self._steps.clear()
 
-    async def _next(self) -> int | None:
-        """Return the next id, or None at the end."""
+    async def _next(self) -> int:
         if self._begin is not None:
             begin, self._begin = self._begin, None
-            self._generation = await self._compute(begin)
-            self.usage = self._generation.usage
-        token = None
-        while token is None and self._generation is not None and not self._generation.is_finished:
-            token = await self._compute(self._generation.step)
-        return token
+            self._generation = await asyncio.wrap_future(self._submit(begin))
+            self.usage.cached = self._generation.num_cached
+        while not self._ids:
+            self._hand_out_steps()
+            if not self._steps:
+                raise StopAsyncIteration
+            chosen = await asyncio.wrap_future(self._steps.popleft())
+            self._ids.extend(chosen)
+        self.usage.sampled += 1
+        return self._ids.popleft()
 
-    async def _compute(self, step: Callable[[], Result]) -> Result:
-        """Run a step in the worker thread, after those of other streams."""
+    def _hand_out_steps(self) -> None:
+        if self._generation is None:
+            return
+        while len(self._steps) < _AHEAD and not self._generation.is_finished:
+            self._steps.append(self._submit(self._generation.step))
+
+    def _submit(self, step: Callable[[], Result]) -> "Future[Result]":
+        """Queue a step behind those of other streams."""
         try:
-            computed = asyncio.get_running_loop().run_in_executor(self._worker, step)
+            return self._worker.submit(step)
         except RuntimeError as error:
             raise EngineError("the engine was closed while it generated") from error
-        return await computed
+
+
+def _fitting_dtype(config: ModelConfig) -> torch.dtype:
+    """Choose float32 for small models, which torch runs faster in it, and bfloat16 for those it would not fit."""
+    shapes = tensor_shapes(config, is_packed=False)
+    rest = sum(math.prod(shape) for name, shape in shapes.items() if ".experts." not in name)
+    return torch.float32 if rest <= _WIDE_LIMIT else torch.bfloat16
