@@ -6,14 +6,19 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from ostinato import __version__
 from ostinato.agent.exit_codes import CommandError, ExitCode
 from ostinato.agent.settings import Settings
+from ostinato.engine.interface import EngineError
+from ostinato.harmony import HarmonyError, ReasoningEffort
+from ostinato.sandbox import SandboxError
+from ostinato.sandbox.choose import Kind
 
-EFFORTS = ("low", "medium", "high")
-SANDBOXES = ("auto", "docker", "bubblewrap")
+EFFORTS = tuple(ReasoningEffort)
+SANDBOXES: tuple[Kind, ...] = get_args(Kind)
+EXPECTED = (EngineError, HarmonyError, SandboxError, OSError)  # their messages are for the user; others are defects
 EXIT_CODES = """\
 exit codes:
   0 answered   1 failed, cut or stuck   2 wrong usage   42 bad input
@@ -34,9 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.command(options))
     except CommandError as error:
         return _complain(str(error), error.code)
-    except Exception as error:
-        if not isinstance(error, _expected_errors()):
-            raise
+    except EXPECTED as error:
         return _complain(str(error), ExitCode.FAILED)
 
 
@@ -45,9 +48,9 @@ def _run(options: argparse.Namespace) -> int:
     task = _task(options.task)
     settings = Settings.from_environment()
     sandbox = None if options.no_python else _chosen_sandbox(options.sandbox or settings.sandbox)
+
     from ostinato.agent.budget import Budget
     from ostinato.agent.run_task import TaskOptions, run_task
-    from ostinato.harmony import ReasoningEffort
 
     return run_task(
         TaskOptions(
@@ -67,9 +70,11 @@ def _run(options: argparse.Namespace) -> int:
 
 def _build_sandbox(options: argparse.Namespace) -> int:
     """`ostinato sandbox build`."""
-    from ostinato.sandbox import build_image
+    from ostinato.sandbox.build import build_image
+    from ostinato.sandbox.docker import connect
 
-    build_image()
+    tag = build_image(connect(), packages=options.packages, on_notice=_tell)
+    sys.stdout.write(f"{tag}\n")
     return ExitCode.ANSWERED
 
 
@@ -92,7 +97,7 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     run.add_argument("task", help="what to do; - reads it from stdin")
-    run.add_argument("--model", metavar="NAME", help="nano (embedded, default) or the folder of a checkpoint")
+    run.add_argument("--model", metavar="NAME", help="nano (embedded; default), a checkpoint's folder, or replay:FILE")
     run.add_argument("--effort", choices=EFFORTS, default="medium", help="how long to reason (default: medium)")
     run.add_argument("--sandbox", choices=SANDBOXES, help="where Python runs (default: auto)")
     run.add_argument("--no-python", action="store_true", help="give the model no Python")
@@ -110,6 +115,7 @@ def _add_sandbox(commands: "argparse._SubParsersAction[_Parser]") -> None:
     sandbox = commands.add_parser("sandbox", help="prepare the sandbox", description="Prepare the sandbox.")
     actions = sandbox.add_subparsers(title="commands", metavar="COMMAND", required=True)
     build = actions.add_parser("build", help="build the Docker image", description="Build the sandbox's Docker image.")
+    build.add_argument("--packages", action="store_true", help="with numpy, pandas, matplotlib and companions")
     build.set_defaults(command=_build_sandbox)
 
 
@@ -158,26 +164,21 @@ def _task(text: str) -> str:
     return decoded
 
 
-def _chosen_sandbox(name: str) -> str:
-    if name not in SANDBOXES:
-        message = f"OSTINATO_SANDBOX is {name!r}; there is {', '.join(SANDBOXES)}"
-        raise CommandError(message, code=ExitCode.USAGE)
-    return name
-
-
-def _expected_errors() -> tuple[type[Exception], ...]:
-    """Return the errors whose message is for the user; all others are defects and show where."""
-    from ostinato.engine.interface import EngineError
-    from ostinato.harmony import HarmonyError
-    from ostinato.sandbox import SandboxError
-
-    return (EngineError, HarmonyError, SandboxError, OSError)
+def _chosen_sandbox(name: str) -> Kind:
+    for kind in SANDBOXES:
+        if name == kind:
+            return kind
+    raise CommandError(f"no sandbox named {name!r}; there is {', '.join(SANDBOXES)}", code=ExitCode.USAGE)
 
 
 def _complain(message: str, code: ExitCode) -> ExitCode:
     line = " ".join(message.split())
     sys.stderr.write(f"ostinato: {line}\n")
     return code
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def _leave(number: int, frame: object) -> NoReturn:

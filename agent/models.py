@@ -3,10 +3,13 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ostinato.agent.trajectory import read_trajectory
 from ostinato.engine.interface import CheckpointError, Engine, Sampling
+from ostinato.engine.scripted import ScriptedEngine
 from ostinato.harmony import Tokenizer
 
 NANO = "nano"
+REPLAY = "replay:"
 VOCABULARY = "vocabulary.json"
 
 
@@ -21,36 +24,62 @@ class Model:
 
 
 def load_model(name: str = NANO) -> Model:
-    """Load the embedded model `nano`, or the checkpoint in a folder; nothing is ever downloaded.
+    """Load the embedded model `nano`, the checkpoint in a folder, or `replay:FILE`; nothing is ever downloaded.
 
-    A folder without a vocabulary file of its own speaks o200k_harmony, as gpt-oss does.
+    A folder without a vocabulary file of its own speaks o200k_harmony, as gpt-oss does. A replay says what the model
+    said in a recorded run; its tools are called again.
 
     Raises:
-        FileNotFoundError: if there is no such model or folder.
-        CheckpointError: if the checkpoint, or its vocabulary, cannot be used.
+        FileNotFoundError: if there is no such model, folder or file.
+        CheckpointError: if the checkpoint, its vocabulary or the recorded run cannot be used.
         HarmonyError: if the folder's vocabulary file is not one.
     """
-    folder = _folder(name)
+    if name.startswith(REPLAY):
+        return _replay(Path(name.removeprefix(REPLAY)).expanduser())
+    return _checkpoint(name, _nano_folder() if name == NANO else _folder(name))
+
+
+def _checkpoint(name: str, folder: Path) -> Model:
     from ostinato.engine.torch_engine import TorchEngine  # loads torch, which takes seconds
 
     vocabulary = folder / VOCABULARY
     tokenizer = Tokenizer.from_file(vocabulary) if vocabulary.exists() else Tokenizer.o200k_harmony()
-    engine = TorchEngine.open(folder)
+    # The embedded model is small, and fastest on one thread; it is trained and evaluated greedily, gpt-oss at 1.
+    engine = TorchEngine.open(folder, threads=1 if name == NANO else None)
     if tokenizer.vocab_size > engine.vocab_size:
         raise CheckpointError(
             f"the model in {folder} has {engine.vocab_size} tokens and the vocabulary {tokenizer.encoding.name!r} "
             f"has {tokenizer.vocab_size}; put the model's own {VOCABULARY} beside its weights"
         )
-    # The embedded model is trained and evaluated greedily; gpt-oss was tuned for temperature 1.
     sampling = Sampling(temperature=0.0) if name == NANO else Sampling()
     return Model(name=name, engine=engine, tokenizer=tokenizer, sampling=sampling)
 
 
-def _folder(name: str) -> Path:
-    if name == NANO:
-        from ostinato.engine import nano
+def _replay(path: Path) -> Model:
+    try:
+        recording = read_trajectory(path)
+    except ValueError as error:
+        raise CheckpointError(f"{error}; give a file that `ostinato run --trajectory` wrote") from error
+    tokenizer = _tokenizer_named(recording.records[0].get("vocabulary"))
+    if tokenizer is None:
+        raise CheckpointError(f"{path} was recorded with a vocabulary that is not here; replay it with its own model's")
+    return Model(name=f"{REPLAY}{path}", engine=ScriptedEngine(recording.turns), tokenizer=tokenizer)
 
-        return nano.folder()
+
+def _tokenizer_named(name: object) -> Tokenizer | None:
+    tokenizer = Tokenizer.o200k_harmony()
+    if tokenizer.encoding.name != name and (_nano_folder() / VOCABULARY).exists():
+        tokenizer = Tokenizer.from_file(_nano_folder() / VOCABULARY)
+    return tokenizer if tokenizer.encoding.name == name else None
+
+
+def _nano_folder() -> Path:
+    from ostinato.engine import nano
+
+    return nano.folder()
+
+
+def _folder(name: str) -> Path:
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise FileNotFoundError(f"no model named {name!r}; there is {NANO}, or give the folder of a checkpoint")

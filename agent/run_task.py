@@ -22,6 +22,7 @@ from ostinato.agent.trajectory import Trajectory
 from ostinato.engine.interface import Sampling
 from ostinato.harmony import ReasoningEffort
 from ostinato.sandbox import Limits, open_sandbox
+from ostinato.sandbox.choose import Kind
 from ostinato.tools import PythonTool
 
 GOODBYE_SECONDS = 0.7  # an interrupted run is gone within a second, however long its sandbox takes to close
@@ -43,7 +44,7 @@ class TaskOptions:
     task: str
     model: str
     effort: ReasoningEffort
-    sandbox: str | None
+    sandbox: Kind | None
     budget: Budget
     temperature: float | None = None
     seed: int | None = None

@@ -1,0 +1,50 @@
+"""Recorded runs as models for the command line, and the command line as a process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import ostinato
+from ostinato.agent.scripted import harmony_ids
+from ostinato.agent.trajectory import FORMAT, Trajectory
+
+Command = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Callable[..., str]:
+    """Make the name of a model that says these turns."""
+
+    def name(*turns: str) -> str:
+        path = tmp_path / f"model-{len(list(tmp_path.iterdir()))}.jsonl"
+        with Trajectory.create(path) as trajectory:
+            trajectory.write("run", format=FORMAT, vocabulary="o200k_harmony")
+            for turn in turns:
+                trajectory.write("turn", ids=harmony_ids(turn))
+        return f"replay:{path}"
+
+    return name
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The environment of a user with an empty home, in which `ostinato` can be imported."""
+    keep = {name: os.environ[name] for name in ("PATH", "DOCKER_HOST", "LANG") if name in os.environ}
+    package = str(Path(ostinato.__file__).parents[1])
+    return keep | {"HOME": str(tmp_path), "OSTINATO_HOME": str(tmp_path / "home"), "PYTHONPATH": package}
+
+
+@pytest.fixture
+def start(environment: dict[str, str]) -> Command:
+    """Start `ostinato` with these arguments; standard input is a pipe that stays open."""
+
+    def command(*arguments: str, **settings: object) -> "subprocess.Popen[bytes]":
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        words = [sys.executable, "-m", "ostinato", *arguments]
+        return subprocess.Popen(words, **{"env": environment, **pipes, **settings})  # type: ignore[call-overload, no-any-return]
+
+    return command
