@@ -2,40 +2,32 @@
 
 A header reaches this file cut at its special tokens into segments:
 
-    assistant to=python <|channel|>analysis code <|message|> → OPENING "assistant to=python ", CHANNEL "analysis code "
+    assistant to=python <|channel|>analysis code <|message|> → START "assistant to=python ", CHANNEL "analysis code "
 
-An opening begins with the author, a channel segment with the channel, a constraint with its type. All other words may
+The start is followed by the author, the channel token by the channel, the constraint by its type. All other words may
 stand anywhere: `to=x` names the recipient, a single other word is the content type. What fits nowhere is reported. It
 is the content if the header ends without `<|message|>`: the model went straight on to what it had to say.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
 
+from ostinato.harmony.kinds import Kind
 from ostinato.harmony.message import Author, Role
 from ostinato.harmony.repair import RepairKind
+from ostinato.harmony.tokenizer import Tokenizer
 
 CONTENT_TYPES = ("json", "code")
 SPEAKERS = tuple(role.value for role in Role if role != Role.TOOL)  # tools go by their names
 CONSTRAIN = "<|constrain|>"
 
 
-class Marker(Enum):
-    """The special token a segment of a header begins with."""
-
-    OPENING = auto()  # `<|start|>`, or none
-    CHANNEL = auto()
-    CONSTRAIN = auto()
-    OTHER = auto()
-
-
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A special token in a header and the text up to the next one."""
+    """A special token in a header (a start, also where there is none) and the text up to the next one."""
 
-    marker: Marker
+    kind: Kind
     text: str
 
 
@@ -64,7 +56,7 @@ def read_header(segments: Sequence[Segment], dialect: Dialect, *, is_complete: b
     header = Header(author=Author(role=dialect.role or Role.ASSISTANT))
     loose: list[str] = []
     for segment in segments:
-        text = _READERS[segment.marker](header, segment.text, dialect, is_complete)
+        text = _READERS[segment.kind](header, segment.text, dialect, is_complete)
         loose += _scan(header, text) if is_complete else _scan_prefix(header, text)
     if is_complete:
         _place_loose_words(header, loose)
@@ -74,6 +66,18 @@ def read_header(segments: Sequence[Segment], dialect: Dialect, *, is_complete: b
         header.recipient = None
         header.faults.append((RepairKind.GARBLED_HEADER, "no recipient: the assistant does not call itself"))
     return header
+
+
+def cut_header(ids: Iterable[int], kinds: Mapping[int, Kind], tokenizer: Tokenizer) -> list[Segment]:
+    """Cut the ids of a header at its special tokens."""
+    runs: list[tuple[Kind, list[int]]] = []
+    for number in ids:
+        kind = kinds.get(number, Kind.TEXT)
+        if kind is Kind.TEXT:
+            runs[-1][1].append(number)
+        else:
+            runs.append((kind, []))
+    return [Segment(kind, tokenizer.decode(run)) for kind, run in runs]
 
 
 def _scan(header: Header, text: str) -> Iterator[str]:
@@ -156,7 +160,14 @@ def _read_channel(header: Header, text: str, dialect: Dialect, is_complete: bool
     known = [channel for channel in dialect.channels if word.startswith(channel) or _bare(word) == channel]
     header.channel = known[0] if known else word
     header.faults.append((RepairKind.UNKNOWN_CHANNEL, header.channel))
-    return word.removeprefix(header.channel) + after if known and word.startswith(header.channel) else after
+    return _glued(word, header.channel, is_complete) + after
+
+
+def _glued(word: str, channel: str, is_complete: bool) -> str:
+    """Return what is glued to a channel (`analysiscode`, `final__X`), in a complete header only what has a meaning."""
+    glued = word.removeprefix(channel) if word.startswith(channel) else ""
+    has_meaning = glued in CONTENT_TYPES or glued.startswith("to=")
+    return glued if has_meaning or not is_complete else ""
 
 
 def _read_constraint(header: Header, text: str, dialect: Dialect, is_complete: bool) -> str:
@@ -173,10 +184,10 @@ def _read_other(header: Header, text: str, dialect: Dialect, is_complete: bool) 
 
 
 _READERS = {
-    Marker.OPENING: _read_opening,
-    Marker.CHANNEL: _read_channel,
-    Marker.CONSTRAIN: _read_constraint,
-    Marker.OTHER: _read_other,
+    Kind.START: _read_opening,
+    Kind.CHANNEL: _read_channel,
+    Kind.CONSTRAIN: _read_constraint,
+    Kind.SPECIAL: _read_other,
 }
 
 

@@ -45,8 +45,11 @@ class Author:
 class Message:
     """One message of a conversation.
 
+    `content_type` is a word of the header (`json`, `code`), with its token's name before it where the model is
+    constrained to the type: `<|constrain|>json`.
+
     `ids` are the token ids the message was sampled as, from its `<|start|>` up to and including its terminator
-    (which is missing if the generation was cut). A message that has them is rendered as exactly these.
+    (either is missing if the model left it out). A message that has them is rendered as exactly these.
     """
 
     author: Author

@@ -25,7 +25,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from ostinato.harmony.header import Dialect, Header, Marker, Segment, read_header
+from ostinato.harmony.header import Dialect, Header, cut_header, read_header
+from ostinato.harmony.kinds import Kind, special_kinds
 from ostinato.harmony.message import Author, Channel, Message, Role
 from ostinato.harmony.repair import Repair, RepairKind
 from ostinato.harmony.tokenizer import Tokenizer
@@ -49,22 +50,7 @@ class _State(Enum):
     CONTENT = auto()
 
 
-class _Kind(Enum):
-    TEXT = auto()
-    START = auto()
-    CHANNEL = auto()
-    MESSAGE = auto()
-    CONSTRAIN = auto()
-    TERMINATOR = auto()
-    SPECIAL = auto()
-
-
-_MARKERS = {
-    _Kind.START: Marker.OPENING,
-    _Kind.CHANNEL: Marker.CHANNEL,
-    _Kind.CONSTRAIN: Marker.CONSTRAIN,
-    _Kind.SPECIAL: Marker.OTHER,
-}
+CHANNELS = tuple(channel.value for channel in Channel)
 _NO_HEADER = Header(author=Author(role=Role.ASSISTANT))
 
 
@@ -76,11 +62,11 @@ class StreamParser:
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, *, role: Role | None = Role.ASSISTANT, channels: tuple[str, ...] = tuple(Channel)
+        self, tokenizer: Tokenizer, *, role: Role | None = Role.ASSISTANT, channels: tuple[str, ...] = CHANNELS
     ) -> None:
         self._tokenizer = tokenizer
         self._dialect = Dialect(role=role, channels=channels)
-        self._kinds = _kinds(tokenizer)
+        self._kinds = special_kinds(tokenizer)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._position = 0
         self._state = _State.BETWEEN
@@ -95,7 +81,7 @@ class StreamParser:
 
     def feed(self, number: int) -> tuple[Output, ...]:
         """Take the next id and return what it completes."""
-        kind = self._kinds.get(number, _Kind.TEXT)
+        kind = self._kinds.get(number, Kind.TEXT)
         outputs = tuple(_TRANSITIONS[self._state, kind](self, number))
         self._position += 1
         return outputs
@@ -125,7 +111,7 @@ class StreamParser:
     def _begin_without_header(self, number: int) -> Iterator[Output]:
         yield from self._open(number)
         self._state = _State.CONTENT
-        self._header = Header(author=_NO_HEADER.author, channel=self._usual_channel())
+        self._header = Header(author=_NO_HEADER.author, channel=self._usual_channel().value)
         yield self._repair(RepairKind.MISSING_HEADER, f"channel {self._header.channel}")
 
     def _end_stray(self, number: int) -> Iterator[Output]:
@@ -147,13 +133,13 @@ class StreamParser:
         yield from self._open(number)
 
     def _begin(self, number: int) -> Iterator[Output]:
-        self._header = read_header(self._segments(), self._dialect, is_complete=True)
+        self._read_header(is_complete=True)
         yield from self._check_header(self._usual_channel())
         self._ids.append(number)
         self._state = _State.CONTENT
 
     def _close_header(self, number: int) -> Iterator[Output]:
-        self._header = read_header(self._segments(), self._dialect, is_complete=False)
+        self._read_header(is_complete=False)
         yield self._repair(RepairKind.MISSING_MESSAGE, "the header ends before its first unknown word")
         yield from self._check_header(Channel.ANALYSIS if number == self._tokenizer.end else Channel.FINAL)
         yield from self._close(number, self._header.rest)
@@ -199,7 +185,7 @@ class StreamParser:
 
     def _leave_header(self, kind: RepairKind) -> Iterator[Output]:
         """End a header that was never completed: as a message if it holds any text, else as nothing."""
-        self._header = read_header(self._segments(), self._dialect, is_complete=False)
+        self._read_header(is_complete=False)
         if not self._header.rest:
             yield self._drop(kind, "nothing")
             return
@@ -210,7 +196,7 @@ class StreamParser:
     def _close_stray(self, number: int | None) -> Iterator[Output]:
         """Make a message of text that has no header at all."""
         channel = Channel.ANALYSIS if number == self._tokenizer.end else Channel.FINAL
-        self._header = Header(author=_NO_HEADER.author, channel=channel)
+        self._header = Header(author=_NO_HEADER.author, channel=channel.value)
         yield self._repair(RepairKind.MISSING_HEADER, f"channel {channel.value}")
         yield from self._close(number, self._tokenizer.decode(self._ordinary_ids()))
 
@@ -239,22 +225,15 @@ class StreamParser:
             yield self._repair(kind, assumed)
         is_assistant = self._dialect.role is not None and header.author.role == Role.ASSISTANT
         if is_assistant and header.channel is None and header.recipient is None:
-            header.channel = usual_channel
-            yield self._repair(RepairKind.MISSING_CHANNEL, usual_channel)
+            header.channel = usual_channel.value
+            yield self._repair(RepairKind.MISSING_CHANNEL, header.channel)
 
     def _usual_channel(self) -> Channel:
         return Channel.ANALYSIS if self._is_first else Channel.FINAL
 
-    def _segments(self) -> list[Segment]:
-        """Cut the header's ids at its special tokens."""
-        runs: list[tuple[Marker, list[int]]] = []
-        for number in self._ids:
-            kind = self._kinds.get(number, _Kind.TEXT)
-            if kind in _MARKERS:
-                runs.append((_MARKERS[kind], []))
-            else:
-                runs[-1][1].append(number)
-        return [Segment(marker, self._tokenizer.decode(ids)) for marker, ids in runs]
+    def _read_header(self, *, is_complete: bool) -> None:
+        segments = cut_header(self._ids, self._kinds, self._tokenizer)
+        self._header = read_header(segments, self._dialect, is_complete=is_complete)
 
     def _ordinary_ids(self) -> list[int]:
         return [number for number in self._ids if number not in self._kinds]
@@ -264,7 +243,7 @@ class StreamParser:
         return Delta(text=text, channel=self._header.channel, recipient=self._header.recipient)
 
     def _repair(self, kind: RepairKind, assumed: str) -> Repair:
-        return Repair(kind=kind, position=self._position, assumed=str(assumed))
+        return Repair(kind=kind, position=self._position, assumed=assumed)
 
     def _drop(self, kind: RepairKind, assumed: str) -> Repair:
         """Report the ids so far as belonging to no message."""
@@ -282,45 +261,34 @@ class StreamParser:
         self._header = _NO_HEADER
 
 
-def _kinds(tokenizer: Tokenizer) -> dict[int, _Kind]:
-    kinds = dict.fromkeys(tokenizer.special_ids().values(), _Kind.SPECIAL)
-    kinds |= dict.fromkeys(tokenizer.terminators, _Kind.TERMINATOR)
-    return kinds | {
-        tokenizer.start: _Kind.START,
-        tokenizer.channel: _Kind.CHANNEL,
-        tokenizer.message: _Kind.MESSAGE,
-        tokenizer.constrain: _Kind.CONSTRAIN,
-    }
-
-
 _Transition = Callable[[StreamParser, int], Iterator[Output]]
-_TABLE: dict[_State, dict[_Kind, _Transition]] = {
+_TABLE: dict[_State, dict[Kind, _Transition]] = {
     _State.BETWEEN: {
-        _Kind.TEXT: StreamParser._stray,
-        _Kind.START: StreamParser._open,
-        _Kind.CHANNEL: StreamParser._open_without_start,
-        _Kind.MESSAGE: StreamParser._begin_without_header,
-        _Kind.CONSTRAIN: StreamParser._stray,
-        _Kind.TERMINATOR: StreamParser._end_stray,
-        _Kind.SPECIAL: StreamParser._stray,
+        Kind.TEXT: StreamParser._stray,
+        Kind.START: StreamParser._open,
+        Kind.CHANNEL: StreamParser._open_without_start,
+        Kind.MESSAGE: StreamParser._begin_without_header,
+        Kind.CONSTRAIN: StreamParser._stray,
+        Kind.TERMINATOR: StreamParser._end_stray,
+        Kind.SPECIAL: StreamParser._stray,
     },
     _State.HEADER: {
-        _Kind.TEXT: StreamParser._collect,
-        _Kind.START: StreamParser._reopen,
-        _Kind.CHANNEL: StreamParser._collect,
-        _Kind.MESSAGE: StreamParser._begin,
-        _Kind.CONSTRAIN: StreamParser._collect,
-        _Kind.TERMINATOR: StreamParser._close_header,
-        _Kind.SPECIAL: StreamParser._collect,
+        Kind.TEXT: StreamParser._collect,
+        Kind.START: StreamParser._reopen,
+        Kind.CHANNEL: StreamParser._collect,
+        Kind.MESSAGE: StreamParser._begin,
+        Kind.CONSTRAIN: StreamParser._collect,
+        Kind.TERMINATOR: StreamParser._close_header,
+        Kind.SPECIAL: StreamParser._collect,
     },
     _State.CONTENT: {
-        _Kind.TEXT: StreamParser._write,
-        _Kind.START: StreamParser._reopen_content,
-        _Kind.CHANNEL: StreamParser._reopen_content_without_start,
-        _Kind.MESSAGE: StreamParser._keep,
-        _Kind.CONSTRAIN: StreamParser._keep,
-        _Kind.TERMINATOR: StreamParser._close_content,
-        _Kind.SPECIAL: StreamParser._keep,
+        Kind.TEXT: StreamParser._write,
+        Kind.START: StreamParser._reopen_content,
+        Kind.CHANNEL: StreamParser._reopen_content_without_start,
+        Kind.MESSAGE: StreamParser._keep,
+        Kind.CONSTRAIN: StreamParser._keep,
+        Kind.TERMINATOR: StreamParser._close_content,
+        Kind.SPECIAL: StreamParser._keep,
     },
 }
 _TRANSITIONS = {(state, kind): step for state, row in _TABLE.items() for kind, step in row.items()}

@@ -1,0 +1,30 @@
+"""What an id is to the parser: text, or one of the special tokens that shape a stream of messages."""
+
+from collections.abc import Mapping
+from enum import Enum, auto
+
+from ostinato.harmony.tokenizer import Tokenizer
+
+
+class Kind(Enum):
+    """A kind of id. A terminator is any token that ends a message."""
+
+    TEXT = auto()
+    START = auto()
+    CHANNEL = auto()
+    MESSAGE = auto()
+    CONSTRAIN = auto()
+    TERMINATOR = auto()
+    SPECIAL = auto()
+
+
+def special_kinds(tokenizer: Tokenizer) -> Mapping[int, Kind]:
+    """Return the kind of each special id; all other ids, even outside the vocabulary, are text."""
+    kinds = dict.fromkeys(tokenizer.special_ids().values(), Kind.SPECIAL)
+    kinds |= dict.fromkeys(tokenizer.terminators, Kind.TERMINATOR)
+    return kinds | {
+        tokenizer.start: Kind.START,
+        tokenizer.channel: Kind.CHANNEL,
+        tokenizer.message: Kind.MESSAGE,
+        tokenizer.constrain: Kind.CONSTRAIN,
+    }
