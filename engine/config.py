@@ -107,6 +107,8 @@ class ModelConfig:
             CheckpointError: if the fields describe no gpt-oss model, naming the first wrong one.
         """
         is_original = "model_type" not in fields and "rope_ntk_alpha" in fields
+        if not is_original and fields.get("model_type") != "gpt_oss":
+            raise CheckpointError(f"{source}: model_type is {fields.get('model_type')!r}; only 'gpt_oss' can be run")
         edge = _OriginalFields if is_original else _OfficialFields
         try:
             return edge.model_validate(fields).config()
@@ -241,7 +243,6 @@ class _RopeFields(BaseModel):
 class _OfficialFields(_SharedFields):
     """`config.json` of the Hugging Face layout."""
 
-    model_type: Literal["gpt_oss"]
     num_local_experts: PositiveInt = Field(validation_alias=AliasChoices("num_local_experts", "num_experts"))
     num_experts_per_tok: PositiveInt = Field(validation_alias=AliasChoices("num_experts_per_tok", "experts_per_token"))
     sliding_window: PositiveInt | None = 128

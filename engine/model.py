@@ -3,6 +3,7 @@
 # ruff: noqa: N803, N806  (tensor names carry their shape)
 # T new tokens, D model, V vocabulary
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Self
 
@@ -86,13 +87,14 @@ class _Norm:
 
     def __init__(self, weight_D: Tensor, eps: float) -> None:
         dim = weight_D.shape[0]
-        self._weight_D = weight_D.float() * dim**0.5
-        self._floor = torch.tensor((dim * eps) ** 0.5, device=weight_D.device)
+        self._weight_D = weight_D.float() * math.sqrt(dim)
+        self._floor = torch.tensor(math.sqrt(dim * eps), device=weight_D.device)
 
     def __call__(self, x_TD: Tensor) -> Tensor:
         wide_TD = x_TD.float()
-        length_T1: Tensor = torch.linalg.vector_norm(wide_TD, dim=-1, keepdim=True).hypot(self._floor)
-        return (wide_TD * self._weight_D / length_T1).to(x_TD.dtype)
+        length_T1 = torch.linalg.vector_norm(wide_TD, dim=-1, keepdim=True).hypot(self._floor)
+        normed_TD: Tensor = wide_TD * self._weight_D / length_T1
+        return normed_TD.to(x_TD.dtype)
 
 
 class _Placed(Mapping[str, Tensor]):
