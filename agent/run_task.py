@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
@@ -77,17 +79,22 @@ async def _until_signalled(work: Coroutine[None, None, Finished]) -> Finished:
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
 
-    def interrupt() -> None:
-        task.cancel()
-        loop.call_later(GOODBYE_SECONDS, os._exit, ExitCode.INTERRUPTED)
+    def interrupt(number: int, frame: object) -> None:
+        """Cancel, and leave in time even if the loop is blocked, as by a terminal that nobody scrolls on."""
+        threading.Thread(target=_leave_later, daemon=True).start()
+        loop.call_soon_threadsafe(task.cancel)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
+        signal.signal(number, interrupt)
     try:
         return await task
     except asyncio.CancelledError:
-        # The orderly way out waits for threads, and one may be in a long computation.
-        os._exit(ExitCode.INTERRUPTED)
+        os._exit(ExitCode.INTERRUPTED)  # the orderly way waits for threads, and one may be in a long computation
+
+
+def _leave_later() -> None:
+    time.sleep(GOODBYE_SECONDS)
+    os._exit(ExitCode.INTERRUPTED)
 
 
 async def _run(options: TaskOptions, settings: Settings, activity: Activity) -> Finished:

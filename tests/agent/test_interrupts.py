@@ -1,0 +1,184 @@
+"""Ctrl-C, SIGTERM and kill -9: the run ends, nothing is left running, and its record can be read."""
+
+import fcntl
+import json
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from ostinato.agent.trajectory import read_trajectory
+from ostinato.sandbox import SandboxUnavailable
+from ostinato.sandbox.docker import LABEL, connect
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+Model = Callable[..., str]
+Running = Callable[..., "subprocess.Popen[bytes]"]
+
+SECONDS = 30  # a process that hangs is a failure
+SLEEP = "<|channel|>analysis to=python code<|message|>import time\ntime.sleep(600)<|call|>"
+ENDLESS = "<|channel|>analysis<|message|>" + " hm" * 500_000
+
+
+@pytest.fixture(params=[pytest.param("docker", marks=pytest.mark.docker), "bubblewrap"])
+def kind(request: pytest.FixtureRequest) -> str:
+    if request.param == "docker":
+        try:
+            connect().close()
+        except SandboxUnavailable as reason:
+            pytest.skip(str(reason))
+    return str(request.param)
+
+
+@pytest.fixture
+def running(start: Start) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
+    """Start a run and return once its activity shows `sign`."""
+    processes = []
+
+    def until(sign: bytes, *arguments: str) -> "subprocess.Popen[bytes]":
+        process = start("run", "x", *arguments)
+        processes.append(process)
+        assert process.stderr is not None
+        shown = b""
+        while sign not in shown:
+            piece = process.stderr.read1(4096)  # type: ignore[attr-defined]
+            assert piece, shown.decode()
+            shown += piece
+        return process
+
+    yield until
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def belongings(kind: str, pid: int) -> Callable[[], list[str]]:
+    """Look at what process `pid` runs in its sandbox, and return what tells how much of it is still there."""
+    if kind == "docker":
+        found = containers(pid)
+        still_there = lambda: [each for each in containers(pid) if each in found]  # noqa: E731
+    else:
+        found = descendants(pid)
+        still_there = lambda: [each for each in found if is_alive(each)]  # noqa: E731
+    assert found
+    return still_there
+
+
+def containers(pid: int) -> list[str]:
+    """Return the containers that process `pid` started."""
+    client = connect()
+    try:
+        there = client.api.containers(all=True, filters={"label": LABEL})
+    finally:
+        client.close()
+    return [each["Id"] for each in there if json.loads(each["Labels"][LABEL])["pid"] == pid]
+
+
+def descendants(pid: int) -> list[str]:
+    """Return the processes below process `pid`."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    threads = [path.name for path in Path(f"/proc/{pid}/task").iterdir() if path.name != str(pid)]
+    for thread in threads:
+        children += Path(f"/proc/{pid}/task/{thread}/children").read_text().split()
+    return children + [each for child in children for each in descendants(int(child))]
+
+
+def is_alive(pid: str) -> bool:
+    """Say whether there is such a process, and it is not just waiting to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(is_true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not is_true():
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_tool_call_leaves_no_sandbox_and_a_readable_trajectory(
+    running: Running, model: Model, tmp_path: Path, kind: str, number: signal.Signals
+) -> None:
+    path = tmp_path / "run.jsonl"
+    process = running(b"sleep", "--model", model(SLEEP), "--sandbox", kind, "--trajectory", str(path))
+    still_there = belongings(kind, process.pid)
+
+    process.send_signal(number)
+    out, err = process.communicate(timeout=SECONDS)
+
+    assert (process.returncode, out) == (130, b"")
+    assert b"Traceback" not in err
+    wait_until(lambda: not still_there())
+    recording = read_trajectory(path)
+    assert recording.reason == "interrupted"
+    assert recording.messages[-1].text == "error: no result: interrupted"
+
+
+def test_a_killed_process_leaves_no_sandbox_and_a_readable_trajectory(
+    running: Running, model: Model, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "run.jsonl"
+    process = running(b"sleep", "--model", model(SLEEP), "--sandbox", kind, "--trajectory", str(path))
+    still_there = belongings(kind, process.pid)
+
+    process.kill()
+    process.wait(timeout=SECONDS)
+
+    wait_until(lambda: not still_there())
+    recording = read_trajectory(path)
+    assert recording.reason is None
+    assert "sleep(600)" in recording.messages[-1].text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_generation_keeps_what_was_said(
+    running: Running, model: Model, tmp_path: Path, number: signal.Signals
+) -> None:
+    path = tmp_path / "run.jsonl"
+    process = running(b"hm hm", "--no-python", "--model", model(ENDLESS), "--trajectory", str(path))
+
+    process.send_signal(number)
+    out, err = process.communicate(timeout=SECONDS)
+
+    assert (process.returncode, out) == (130, b"")
+    assert b"Traceback" not in err
+    recording = read_trajectory(path)
+    assert recording.reason == "interrupted"
+    assert recording.messages[-1].text.startswith(" hm hm")
+
+
+def test_an_interrupt_ends_a_run_whose_activity_nobody_reads(running: Running, model: Model) -> None:
+    process = running(b"hm hm", "--no-python", "--model", model(ENDLESS))
+    assert process.stderr is not None
+    capacity = fcntl.fcntl(process.stderr, fcntl.F_GETPIPE_SZ)
+    wait_until(lambda: waiting_bytes(process.stderr) > capacity - 4096)
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(timeout=SECONDS) == 130
+
+
+def test_an_interrupt_while_the_task_is_read_ends_the_process(start: Start) -> None:
+    with start("run", "-", "--no-python") as process:
+        assert process.stdin is not None
+        process.stdin.write(b"half a ta")
+        process.stdin.flush()
+        wait_until(lambda: waiting_bytes(process.stdin) == 0)
+
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(timeout=SECONDS) == 130
+
+
+def waiting_bytes(pipe: IO[bytes] | None) -> int:
+    """Return how much was written to a pipe and is not yet read."""
+    assert pipe is not None
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
