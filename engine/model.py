@@ -5,7 +5,9 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from threading import Lock
 from typing import Self
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -43,10 +45,21 @@ class Transformer:
         self._norm = _Norm(placed["model.norm.weight"], config.norm_eps)
         self._unembedding_VD = placed["lm_head.weight"]
         self._rotation = Rotation.table(config, device=self.device, dtype=dtype)
+        self._caches: WeakSet[KVCache] = WeakSet()
+        self._lock = Lock()  # sequences may begin in one thread and be counted in another
 
     def new_cache(self) -> KVCache:
         """Return the cache of a sequence that has seen nothing."""
-        return KVCache(self.config, device=self.device, dtype=self.dtype)
+        cache = KVCache(self.config, device=self.device, dtype=self.dtype)
+        with self._lock:
+            self._caches.add(cache)
+        return cache
+
+    @property
+    def held_tokens(self) -> int:
+        """Count the tokens whose keys and values are in memory."""
+        with self._lock:
+            return sum(cache.length for cache in self._caches)
 
     @torch.inference_mode()
     def advance(self, ids: list[int], cache: KVCache) -> Tensor:

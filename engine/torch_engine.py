@@ -33,8 +33,8 @@ _WIDE_LIMIT = 2**28  # weights outside the experts up to which float32 is used: 
 class TorchEngine:
     """Continues ids with a Transformer.
 
-    `threads` sets how many cores torch uses, in the whole process; None leaves that as it is. Small models are fastest
-    with one.
+    `threads` sets how many cores torch uses here and in threads that begin later; None leaves that as it is. Small
+    models are fastest with one.
     """
 
     def __init__(self, model: Transformer, *, name: str = "torch", threads: int | None = None) -> None:
@@ -81,6 +81,11 @@ class TorchEngine:
             Generation, self._model, tuple(ids), sampling=sampling, stop_ids=frozenset(stop_ids), kept=self._kept
         )
         return TorchStream(self._worker, begin, Usage(prompt=len(ids)))
+
+    @property
+    def held_tokens(self) -> int:
+        """Count the tokens whose keys and values are in memory: those of streams, and what is kept for the next."""
+        return 0 if self._model is None else self._model.held_tokens
 
     async def aclose(self) -> None:
         """Free the model once the step being computed is done; streams still open fail."""
