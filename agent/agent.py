@@ -194,7 +194,15 @@ class Agent:
     async def _answer(self, run: Run, call: Message) -> list[Event]:
         """Let the toolbox answer one call."""
         began = run.account.seconds
-        answer = await _in_time(self.toolbox.answer(call), run.account.deadline)
+        answering = asyncio.ensure_future(self.toolbox.answer(call))
+        try:
+            answer = await _in_time(asyncio.shield(answering), run.account.deadline)
+        except asyncio.CancelledError:
+            self._abandon(run, Reason.INTERRUPTED, "interrupted")  # first: a tool may take long to let go
+            raise
+        finally:
+            answering.cancel()
+            await asyncio.wait([answering])
         seconds = run.account.seconds - began
         run.count_call(call, answer.reply)
         self._record("tool", recipient=call.recipient, seconds=round(seconds, 6))

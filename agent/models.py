@@ -36,7 +36,7 @@ def load_model(name: str = NANO) -> Model:
     """
     if name.startswith(REPLAY):
         return _replay(Path(name.removeprefix(REPLAY)).expanduser())
-    return _checkpoint(name, _nano_folder() if name == NANO else _folder(name))
+    return _checkpoint(name, nano_folder() if name == NANO else _folder(name))
 
 
 def _checkpoint(name: str, folder: Path) -> Model:
@@ -68,12 +68,13 @@ def _replay(path: Path) -> Model:
 
 def _tokenizer_named(name: object) -> Tokenizer | None:
     tokenizer = Tokenizer.o200k_harmony()
-    if tokenizer.encoding.name != name and (_nano_folder() / VOCABULARY).exists():
-        tokenizer = Tokenizer.from_file(_nano_folder() / VOCABULARY)
+    if tokenizer.encoding.name != name and (nano_folder() / VOCABULARY).exists():
+        tokenizer = Tokenizer.from_file(nano_folder() / VOCABULARY)
     return tokenizer if tokenizer.encoding.name == name else None
 
 
-def _nano_folder() -> Path:
+def nano_folder() -> Path:
+    """Return the folder of the embedded model's weights and vocabulary."""
     from ostinato.engine import nano
 
     return nano.folder()

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
+from ostinato.harmony import DeveloperContent, Message, Tokenizer, render
 from ostinato.tools import FunctionTool, ToolError, ToolRequest, tool
 
 
@@ -68,7 +69,7 @@ def test_the_docstring_tells_the_model_what_the_function_and_its_parameters_are_
         "properties": {
             "city": {"type": "string", "description": "The city's name,\nin English."},
             "unit": {"type": "string", "enum": ["C", "F"], "default": "C", "description": "Celsius or Fahrenheit."},
-            "days": {"type": "integer", "nullable": True},
+            "days": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None},
         },
         "required": ["city"],
     }
@@ -104,27 +105,26 @@ def test_a_function_without_parameters_has_no_schema() -> None:
     assert now.description.description == ""
 
 
-def test_types_of_any_depth_are_written_without_references_or_any_of() -> None:
+def test_types_of_any_depth_reach_the_model() -> None:
     @tool
-    def draw(points: list[Point], unit: Unit, at: Point | None, size: int | str, extra: dict[str, Any]) -> str:
+    def draw(points: list[Point], unit: Unit, at: Point | None, size: int | str) -> str:
+        """Draw."""
         return ""
 
-    schema = json.dumps(draw.description.parameters)
+    tokenizer = Tokenizer.o200k_harmony()
+    message = Message.developer(DeveloperContent(tools=(draw.namespace,)))
+    told = tokenizer.decode(render([message], tokenizer, next_role=None))
 
-    assert not any(word in schema for word in ("$ref", "$defs", "anyOf", '"title"'))
-    assert properties(draw)["points"]["items"]["properties"]["y"] == {"type": "number", "default": 0.0}
-    assert properties(draw)["unit"]["enum"] == ["C", "F"]
-    assert properties(draw)["at"]["nullable"] is True
-    assert properties(draw)["at"]["type"] == "object"
-    assert properties(draw)["size"]["oneOf"] == [{"type": "integer"}, {"type": "string"}]
-
-
-def test_a_recursive_type_is_described_to_a_finite_depth() -> None:
-    @tool
-    def plant(tree: Tree) -> str:
-        return tree.children[0].name
-
-    assert properties(plant)["tree"]["properties"]["children"]["items"] == {}
+    for line in (
+        "// Draw.",
+        "points: {",
+        "    y?: number, // default: 0.0",
+        'unit: "C" | "F",',
+        "size: number | string,",
+    ):
+        assert line in told.splitlines()
+    assert "} | null," in told
+    assert "// Point" not in told
 
 
 async def test_a_recursive_type_is_still_validated_to_any_depth() -> None:

@@ -1,0 +1,24 @@
+"""Ask the embedded model a question that it answers by running Python in a sandbox.
+
+python examples/hello_agent.py "What is 48271 * 9931?"
+"""
+
+import sys
+
+from ostinato import Agent, PythonTool, load_model, open_sandbox
+
+
+def main(question: str) -> None:
+    """Print the answer, and what was said on the way to it."""
+    model = load_model("nano")
+    python = PythonTool(open_sandbox("auto", on_notice=print))
+    with Agent(model.engine, tokenizer=model.tokenizer, sampling=model.sampling, tools=[python]) as agent:
+        result = agent.run_sync(question)
+
+    for message in result.messages:
+        print(f"{message.author.name or message.author.role} ({message.channel}): {message.text}")
+    print(f"{result.reason} after {result.turns} turns: {result.text}")
+
+
+if __name__ == "__main__":
+    main(" ".join(sys.argv[1:]) or "What is 48271 * 9931?")
