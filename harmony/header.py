@@ -10,7 +10,7 @@ is the content if the header ends without `<|message|>`: the model went straight
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ostinato.harmony.kinds import Kind
@@ -21,6 +21,7 @@ from ostinato.harmony.tokenizer import Tokenizer
 CONTENT_TYPES = ("json", "code")
 SPEAKERS = tuple(role.value for role in Role if role != Role.TOOL)  # tools go by their names
 CONSTRAIN = "<|constrain|>"
+_WORD = re.compile(r"\s*(\S+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +54,10 @@ class Header:
 
 def read_header(segments: Sequence[Segment], dialect: Dialect, *, is_complete: bool) -> Header:
     """Read the segments of a header; a complete one was ended by `<|message|>`."""
-    header = Header(author=Author(role=dialect.role or Role.ASSISTANT))
-    loose: list[str] = []
+    reader = _CompleteReader(dialect) if is_complete else _BrokenReader(dialect)
     for segment in segments:
-        text = _READERS[segment.kind](header, segment.text, dialect, is_complete)
-        loose += _scan(header, text) if is_complete else _scan_prefix(header, text)
-    if is_complete:
-        _place_loose_words(header, loose)
-    else:
-        header.rest = "".join(loose).strip(" ")
-    if header.author.role == Role.ASSISTANT and header.recipient == Role.ASSISTANT:
-        header.recipient = None
-        header.faults.append((RepairKind.GARBLED_HEADER, "no recipient: the assistant does not call itself"))
-    return header
+        reader.read(segment)
+    return reader.finish()
 
 
 def cut_header(ids: Iterable[int], kinds: Mapping[int, Kind], tokenizer: Tokenizer) -> list[Segment]:
@@ -80,126 +72,149 @@ def cut_header(ids: Iterable[int], kinds: Mapping[int, Kind], tokenizer: Tokeniz
     return [Segment(kind, tokenizer.decode(run)) for kind, run in runs]
 
 
-def _scan(header: Header, text: str) -> Iterator[str]:
-    """Take the recipient and known content types out of the words of a complete header; yield the others."""
-    for word in text.split():
-        if not _take(header, word):
-            yield word
+class _CompleteReader:
+    """Reads a header word by word; no word of it is content."""
 
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.header = Header(author=Author(role=dialect.role or Role.ASSISTANT))
+        self.loose: list[str] = []
 
-def _scan_prefix(header: Header, text: str) -> Iterator[str]:
-    """Take words while they belong to a header; yield the text from the first that does not."""
-    while word := re.match(r"\s*(\S+)", text):
-        if not _take(header, word[1]):
-            break
-        text = text[word.end() :]
-    if text.strip():
-        yield text
+    def read(self, segment: Segment) -> None:
+        match segment.kind:
+            case Kind.START:
+                rest = self.opening(segment.text)
+            case Kind.CHANNEL:
+                rest = self.channel(segment.text)
+            case Kind.CONSTRAIN:
+                rest = self.constraint(segment.text)
+            case _:
+                self.fault(RepairKind.STRAY_SPECIAL, "it is not there")
+                rest = segment.text
+        self.words(rest)
 
+    def finish(self) -> Header:
+        self.place_loose_words()
+        header = self.header
+        if header.author.role == Role.ASSISTANT and header.recipient == Role.ASSISTANT:
+            header.recipient = None
+            self.fault(RepairKind.GARBLED_HEADER, "no recipient: the assistant does not call itself")
+        return header
 
-def _take(header: Header, word: str) -> bool:
-    if word.startswith("to=") and len(word) > len("to="):
-        header.recipient = word.removeprefix("to=")
-        return True
-    if word in CONTENT_TYPES and header.content_type is None:
-        header.content_type = word
-        return True
-    return False
+    def opening(self, text: str) -> str:
+        """Read the author."""
+        word, rest = _first_word(text)
+        role, _, name = word.partition(":")
+        if role in SPEAKERS:
+            self.header.author = Author(role=Role(role), name=name or None)
+            return self.after_role(rest)
+        if self.dialect.role is not None and word.startswith(self.dialect.role):
+            return self.after_role(word.removeprefix(self.dialect.role) + rest)
+        if not word or word.startswith("to=") or word in self.dialect.channels:
+            self.fault(RepairKind.GARBLED_HEADER, f"role {self.header.author.role.value}")
+            return self.channel(text) if word in self.dialect.channels else text
+        return self.tool(word, rest)
 
+    def tool(self, name: str, rest: str) -> str:
+        self.header.author = Author(role=Role.TOOL, name=name)
+        return rest
 
-def _place_loose_words(header: Header, loose: Sequence[str]) -> None:
-    """Take a single unknown word as the content type, as the library does."""
-    if len(loose) == 1 and header.content_type is None:
-        header.content_type = loose[0]
-        if header.recipient is None:
-            header.faults.append((RepairKind.GARBLED_HEADER, f"{loose[0]!r} is a content type"))
-    elif loose:
-        header.faults.append((RepairKind.GARBLED_HEADER, f"{' '.join(loose)!r} means nothing"))
-
-
-def _read_opening(header: Header, text: str, dialect: Dialect, is_complete: bool) -> str:
-    word = _first_word(text)
-    role, _, name = word.partition(":")
-    if role in SPEAKERS:
-        header.author = Author(role=Role(role), name=name or None)
-        return _without_repeated_role(header, text.lstrip()[len(word) :], dialect)
-    if dialect.role is not None and word.startswith(dialect.role):
-        return _without_repeated_role(header, text.lstrip()[len(dialect.role) :], dialect)
-    if word in dialect.channels or not word or word.startswith("to="):
-        header.faults.append((RepairKind.GARBLED_HEADER, f"role {header.author.role.value}"))
-        return _read_channel(header, text, dialect, is_complete) if word in dialect.channels else text
-    if is_complete:
-        header.author = Author(role=Role.TOOL, name=word)
-        return text.lstrip()[len(word) :]
-    return text
-
-
-def _without_repeated_role(header: Header, text: str, dialect: Dialect) -> str:
-    """Drop a role said twice, and read a channel glued to the role (`assistantassistant`, `assistantcommentary`)."""
-    if dialect.role is None or not text or text[0].isspace():
+    def after_role(self, text: str) -> str:
+        """Drop a role said twice, and read a channel glued to it (`assistantassistant`, `assistantcommentary`)."""
+        role = self.dialect.role
+        if role is None or not text or text[0].isspace():
+            return text
+        if text.startswith(role):
+            text = re.sub(rf"\A(?:{role.value})+", "", text)
+            self.fault(RepairKind.GARBLED_HEADER, f"role {role.value}, once")
+        if text.startswith(self.dialect.channels):
+            self.fault(RepairKind.GARBLED_HEADER, "a channel glued to the role")
+            return self.channel(text)
         return text
-    while text.startswith(dialect.role):
-        text = text.removeprefix(dialect.role)
-        header.faults.append((RepairKind.GARBLED_HEADER, f"role {dialect.role.value}, once"))
-    if text.startswith(dialect.channels):
-        header.faults.append((RepairKind.GARBLED_HEADER, "a channel glued to the role"))
-        return _read_channel(header, text, dialect, False)
-    return text
+
+    def channel(self, text: str) -> str:
+        header = self.header
+        word, rest = _first_word(text)
+        if not word or word.startswith("to="):
+            return text
+        if header.channel is not None:
+            self.fault(RepairKind.REPEATED_CHANNEL, f"the last one, not {header.channel!r}")
+        if word in self.dialect.channels:
+            header.channel = word
+            return rest
+        known = [
+            name for name in self.dialect.channels if re.search(rf"\A{re.escape(name)}|\b{re.escape(name)}\b", word)
+        ]
+        header.channel = known[0] if known else word
+        self.fault(RepairKind.UNKNOWN_CHANNEL, header.channel)
+        return self.glued(word.removeprefix(header.channel) if word.startswith(header.channel) else "") + rest
+
+    def glued(self, text: str) -> str:
+        """Return what is glued to a channel (`analysiscode`, `commentary?`) if it means anything."""
+        return text if text in CONTENT_TYPES or text.startswith("to=") else ""
+
+    def constraint(self, text: str) -> str:
+        word, rest = _first_word(text)
+        return text if word.startswith("to=") else self.constrained_to(word, rest)
+
+    def constrained_to(self, word: str, rest: str) -> str:
+        if word:
+            self.header.content_type = CONSTRAIN + word
+        return rest
+
+    def words(self, text: str) -> None:
+        self.loose += [word for word in text.split() if not self.take(word)]
+
+    def take(self, word: str) -> bool:
+        """Take a word that names the recipient or a known content type."""
+        if word.startswith("to=") and word != "to=":
+            self.header.recipient = word.removeprefix("to=")
+            return True
+        if word in CONTENT_TYPES and self.header.content_type is None:
+            self.header.content_type = word
+            return True
+        return False
+
+    def place_loose_words(self) -> None:
+        """Take a single unknown word as the content type, as the library does."""
+        if len(self.loose) == 1 and self.header.content_type is None:
+            self.header.content_type = self.loose[0]
+            if self.header.recipient is None:
+                self.fault(RepairKind.GARBLED_HEADER, f"{self.loose[0]!r} is a content type")
+        elif self.loose:
+            self.fault(RepairKind.GARBLED_HEADER, f"{' '.join(self.loose)!r} means nothing")
+
+    def fault(self, kind: RepairKind, assumed: str) -> None:
+        self.header.faults.append((kind, assumed))
 
 
-def _read_channel(header: Header, text: str, dialect: Dialect, is_complete: bool) -> str:
-    word = _first_word(text)
-    if not word or word.startswith("to="):
+class _BrokenReader(_CompleteReader):
+    """Reads a header that runs into the content: from the first unknown word on, text is content."""
+
+    def tool(self, name: str, rest: str) -> str:
+        return name + rest
+
+    def glued(self, text: str) -> str:
         return text
-    if header.channel is not None:
-        header.faults.append((RepairKind.REPEATED_CHANNEL, f"the last one, not {header.channel!r}"))
-    after = text.lstrip()[len(word) :]
-    if word in dialect.channels:
-        header.channel = word
-        return after
-    known = [channel for channel in dialect.channels if word.startswith(channel) or _bare(word) == channel]
-    header.channel = known[0] if known else word
-    header.faults.append((RepairKind.UNKNOWN_CHANNEL, header.channel))
-    return _glued(word, header.channel, is_complete) + after
+
+    def constraint(self, text: str) -> str:
+        letters = re.match(r"\s*([^\W\d_]*)", text)  # the type ends where `json{"a": 1}` does
+        assert letters is not None
+        word = letters[1]
+        return text if word == "to" else self.constrained_to(word, text[letters.end() :])
+
+    def words(self, text: str) -> None:
+        end = 0
+        while (match := _WORD.match(text, end)) and self.take(match[1]):
+            end = match.end()
+        if text[end:].strip():
+            self.loose.append(text[end:])
+
+    def place_loose_words(self) -> None:
+        self.header.rest = "".join(self.loose).strip(" ")
 
 
-def _glued(word: str, channel: str, is_complete: bool) -> str:
-    """Return what is glued to a channel (`analysiscode`, `final__X`), in a complete header only what has a meaning."""
-    glued = word.removeprefix(channel) if word.startswith(channel) else ""
-    has_meaning = glued in CONTENT_TYPES or glued.startswith("to=")
-    return glued if has_meaning or not is_complete else ""
-
-
-def _read_constraint(header: Header, text: str, dialect: Dialect, is_complete: bool) -> str:
-    word = _first_word(text) if is_complete else _first_letters(text)
-    if not word or word.startswith("to="):
-        return text
-    header.content_type = CONSTRAIN + word
-    return text.lstrip()[len(word) :]
-
-
-def _read_other(header: Header, text: str, dialect: Dialect, is_complete: bool) -> str:
-    header.faults.append((RepairKind.STRAY_SPECIAL, "it is not there"))
-    return text
-
-
-_READERS = {
-    Kind.START: _read_opening,
-    Kind.CHANNEL: _read_channel,
-    Kind.CONSTRAIN: _read_constraint,
-    Kind.SPECIAL: _read_other,
-}
-
-
-def _first_word(text: str) -> str:
-    words = text.split(maxsplit=1)
-    return words[0] if words else ""
-
-
-def _first_letters(text: str) -> str:
-    match = re.match(r"\s*([^\W\d_]+)", text)
-    return match[1] if match else ""
-
-
-def _bare(word: str) -> str:
-    return re.sub(r"^\W+|\W+$", "", word)
+def _first_word(text: str) -> tuple[str, str]:
+    """Return the first word and what follows it, with the space between."""
+    word, *_ = text.split(maxsplit=1) or [""]
+    return word, text.lstrip()[len(word) :]

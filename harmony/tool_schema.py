@@ -53,7 +53,8 @@ class _Writer:
         members = _list(schema, "enum")
         if members:
             return _union([*map(_literal, members), *nullable])
-        parts = [self._own_type(schema, indent), self._variants_type(schema, indent), self._reference(schema, indent)]
+        own = "any" if _variants_say_all(schema) else self._own_type(schema, indent)
+        parts = [own, self._variants_type(schema, indent), self._reference(schema, indent)]
         parts += [self.type_of(part, indent) for part in _list(schema, "allOf")]
         return _union([_intersection(part for part in parts if part != "any"), *nullable])
 
@@ -108,18 +109,16 @@ class _Writer:
         properties = schema.get("properties")
         values = schema.get("additionalProperties")
         if not isinstance(properties, Mapping) or not properties:
-            return (
-                f"Record<string, {self.type_of(values, indent)}>" if isinstance(values, Mapping) else f"{{\n{indent}}}"
-            )
+            is_dictionary = isinstance(values, Mapping)
+            return f"Record<string, {self.type_of(values, indent)}>" if is_dictionary else f"{{\n{indent}}}"
         required = _list(schema, "required")
-        lines = [
-            line for key, value in properties.items() for line in self._property(key, value, key in required, indent)
-        ]
+        lines: list[str] = []
+        for key, value in properties.items():
+            name = key if re.fullmatch(r"[A-Za-z_$][\w$]*", key) else _literal(key)
+            lines += self._property(name if key in required else f"{name}?", value, indent)
         return "{\n" + "".join(f"{indent}{line}\n" for line in lines) + f"{indent}}}"
 
-    def _property(self, key: str, schema: object, is_required: bool, indent: str) -> Iterator[str]:
-        name = key if re.fullmatch(r"[A-Za-z_$][\w$]*", key) else _literal(key)
-        name += "" if is_required else "?"
+    def _property(self, name: str, schema: object, indent: str) -> Iterator[str]:
         if not isinstance(schema, Mapping):
             yield f"{name}: {self.type_of(schema, indent)},"
             return
@@ -131,6 +130,8 @@ class _Writer:
                 yield default
             yield f"{name}:"
             yield from (self._variant(variant, described, indent) for variant in _variants(schema))
+            if schema.get("nullable") is True:
+                yield " | null"
             yield ","
         else:
             yield f"{name}: {self.type_of(schema, indent + NESTED)},{' ' if default else ''}{default}"
@@ -163,9 +164,21 @@ def _variants(schema: Mapping[str, object]) -> Sequence[object]:
     return _list(schema, "oneOf") or _list(schema, "anyOf")
 
 
+def _variants_say_all(schema: Mapping[str, object]) -> bool:
+    """Whether `oneOf` or `anyOf` says all about the type, so that a `type` beside it says no more."""
+    variants = _variants(schema)
+    has_structure = any(key in schema for key in ("properties", "items", "prefixItems", "additionalProperties"))
+    return bool(variants) and not has_structure and all(map(_says_type, variants))
+
+
+def _says_type(schema: object) -> bool:
+    keys = ("type", "enum", "const", "$ref", "properties", "items", "oneOf", "anyOf", "allOf")
+    return isinstance(schema, Mapping) and any(key in schema for key in keys)
+
+
 def _is_listed(schema: Mapping[str, object]) -> bool:
     """Whether a property's variants are written one a line: `oneOf`, or `anyOf` with something to say of each."""
-    if "enum" in schema or "const" in schema or "type" in schema or "allOf" in schema:
+    if any(key in schema for key in ("enum", "const", "allOf", "$ref")) or not _variants_say_all(schema):
         return False
     described = (isinstance(variant, Mapping) and "description" in variant for variant in _variants(schema))
     return bool(_list(schema, "oneOf")) or any(described)

@@ -50,21 +50,22 @@ def _object(schema: Mapping[str, object], indent: str) -> str:
     names = required if isinstance(required, list) else []
     body = ""
     if isinstance(properties, Mapping):
-        body = "".join(_property(key, value, key in names, indent) for key, value in properties.items())
+        body = "".join(
+            _property(key if key in names else f"{key}?", value, indent) for key, value in properties.items()
+        )
     return f"{head}{{\n{body}{indent}}}"
 
 
-def _property(key: str, schema: object, is_required: bool, indent: str) -> str:
-    mark = "" if is_required else "?"
+def _property(name: str, schema: object, indent: str) -> str:
     if not isinstance(schema, Mapping):
-        return f"{indent}{key}{mark}: any,\n"
+        return f"{indent}{name}: any,\n"
     comments = _comments(schema, indent)
     variants = schema.get("oneOf")
     if isinstance(variants, list):
-        return comments + _one_of_property(f"{key}{mark}", schema, variants, indent)
+        return comments + _one_of_property(name, schema, variants, indent)
     kind = typescript(schema, indent + "    ")
     default = f" // default: {_default(schema)}" if "default" in schema and "oneOf" not in schema else ""
-    return f"{comments}{indent}{key}{mark}: {_nullable(schema, kind)},{default}\n"
+    return f"{comments}{indent}{name}: {_nullable(schema, kind)},{default}\n"
 
 
 def _comments(schema: Mapping[str, object], indent: str) -> str:

@@ -40,6 +40,8 @@ TYPES: list[tuple[Any, str]] = [
     ({"type": "string", "nullable": True}, "string | null"),
     ({"enum": ["null"], "nullable": True}, '"null" | null'),
     ({"items": STRING}, "string[]"),
+    ({"type": "string", "anyOf": [{"const": "a"}, {"const": "b"}]}, '"a" | "b"'),
+    ({"type": "string", "anyOf": [{"minLength": 1}, {"format": "uri"}]}, "string"),
     ({}, "any"),
     (True, "any"),
     (False, "never"),
