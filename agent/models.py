@@ -75,9 +75,9 @@ def _tokenizer_named(name: object) -> Tokenizer | None:
 
 def nano_folder() -> Path:
     """Return the folder of the embedded model's weights and vocabulary."""
-    from ostinato.engine import nano
+    from ostinato.engine.nano import folder
 
-    return nano.folder()
+    return folder()
 
 
 def _folder(name: str) -> Path:

@@ -1,0 +1,1 @@
+"""How the embedded model is made: data, vocabulary, training, export and evaluation."""
