@@ -19,15 +19,20 @@ _MAGNITUDES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 _VALUES = _MAGNITUDES + tuple(-magnitude for magnitude in _MAGNITUDES)
 _BYTES = [(_VALUES[byte & 0x0F], _VALUES[byte >> 4]) for byte in range(256)]
 _POWERS = [2.0 ** (scale - _BIAS) for scale in range(255)] + [float("nan")]
+_TWICE_AS_WIDE = {torch.bfloat16: torch.int32, torch.float16: torch.int32, torch.float32: torch.int64}
 _MIDPOINTS = [(low + high) / 2 for low, high in pairwise(_MAGNITUDES)]
 
 
 def dequantize(blocks_NGB: Tensor, scales_NG: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Return the values, [N, I], of uint8 blocks and scales; exact in float32 and bfloat16."""
-    pairs = torch.tensor(_BYTES, dtype=dtype, device=blocks_NGB.device)
+    """Return the values, [N, I], of uint8 blocks and scales; exact in float32 and bfloat16.
+
+    Both values of a byte are looked up as one number of twice the width, which is several times faster than as a pair.
+    """
+    pairs = torch.tensor(_BYTES, dtype=dtype, device=blocks_NGB.device).view(_TWICE_AS_WIDE[dtype]).flatten()
     powers = torch.tensor(_POWERS, dtype=dtype, device=blocks_NGB.device)
-    elements_NGS = pairs[blocks_NGB.int()].flatten(-2)
-    return (elements_NGS * powers[scales_NG.int()][..., None]).flatten(-2)
+    elements = pairs.index_select(0, blocks_NGB.flatten().int()).view(dtype)
+    elements_NGS = elements.view(*scales_NG.shape, GROUP)
+    return elements_NGS.mul_(powers[scales_NG.int()][..., None]).flatten(-2)
 
 
 def quantize(weights_NI: Tensor) -> tuple[Tensor, Tensor]:

@@ -88,9 +88,9 @@ class TorchEngine:
         return 0 if self._model is None else self._model.held_tokens
 
     async def aclose(self) -> None:
-        """Free the model once the step being computed is done; streams still open fail."""
+        """Free the model once the steps handed out are done; streams still open then fail."""
         self._model = None
-        await asyncio.to_thread(self._worker.shutdown, cancel_futures=True)
+        await asyncio.to_thread(self._worker.shutdown)
         self._kept.clear()
 
 

@@ -216,7 +216,7 @@ async def test_a_closed_engine_says_so(config: ModelConfig, tensors: Mapping[str
     await anext(stream)
 
     await engine.aclose()
-    await engine.aclose()
+    await engine.aclose()  # a second time changes nothing
 
     with pytest.raises(EngineError, match="engine 'tiny' is closed; open another"):
         engine.stream(prompt, sampling=GREEDY, stop_ids=())
