@@ -7,15 +7,15 @@ and a message that was cut has an end.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from ostinato import __version__
-from ostinato.agent.budget import Budget, Spent
+from ostinato.agent.budget import Budget, OutOfTime, Spent
 from ostinato.agent.events import Event, Finished, MessageAdded, Reason, Repaired, ToolFinished, ToolStarted
 from ostinato.agent.run import Result, Run
 from ostinato.agent.trajectory import FORMAT, Trajectory
@@ -32,8 +32,6 @@ from ostinato.harmony import (
     render,
 )
 from ostinato.tools import Tool, Toolbox, is_call, reply_to
-
-T = TypeVar("T")
 
 
 class Agent:
@@ -131,9 +129,9 @@ class Agent:
 
     def close_sync(self) -> None:
         """Close from code that is not asynchronous."""
-        self._own_loop().run(self.close())
-        self._own_loop().close()
-        self._runner = None
+        with self._own_loop() as runner:
+            self._runner = None
+            runner.run(self.close())
 
     async def __aenter__(self) -> Self:
         return self
@@ -163,10 +161,10 @@ class Agent:
                     yield ToolStarted(request=call)
                     for event in await self._answer(run, call):
                         yield event
-        except (_OutOfTime, PromptTooLong) as error:
+        except (OutOfTime, PromptTooLong) as error:
             for event in self._close_turn(run.turn):
                 yield event
-            is_late = isinstance(error, _OutOfTime)
+            is_late = isinstance(error, OutOfTime)
             finished = run.out_of(Spent.SECONDS) if is_late else run.finished(Reason.CUT, str(error))
         for event in self._settle(run, finished.detail):
             yield event
@@ -175,13 +173,13 @@ class Agent:
 
     async def _generate(self, run: Run) -> AsyncGenerator[Event, None]:
         """Let the engine continue the conversation once."""
-        turn = Turn(self.tokenizer)
-        run.begin(turn)
         prompt = render(self.conversation, self.tokenizer)
         sampling = run.account.sampling(self.sampling)
         ids = self.engine.stream(prompt, sampling=sampling, stop_ids=self.tokenizer.stop_ids)
+        turn = Turn(self.tokenizer)
+        run.begin(turn)
         try:
-            while (number := await _in_time(anext(ids, None), run.account.deadline)) is not None:
+            while (number := await run.account.in_time(anext(ids, None))) is not None:
                 run.account.tokens += 1
                 for item in turn.feed(number):
                     yield self._taken(item)
@@ -196,7 +194,7 @@ class Agent:
         began = run.account.seconds
         answering = asyncio.ensure_future(self.toolbox.answer(call))
         try:
-            answer = await _in_time(asyncio.shield(answering), run.account.deadline)
+            answer = await run.account.in_time(asyncio.shield(answering))
         except asyncio.CancelledError:
             self._abandon(run, Reason.INTERRUPTED, "interrupted")  # first: a tool may take long to let go
             raise
@@ -290,21 +288,3 @@ class Agent:
             tools=self.toolbox.recipients,
             time=datetime.now(UTC).isoformat(),
         )
-
-
-class _OutOfTime(Exception):  # noqa: N818  (a condition of the run)
-    """The run's time is up."""
-
-
-async def _in_time(awaitable: Awaitable[T], deadline: float | None) -> T:
-    """Wait until `deadline` at most; a timeout of the awaited thing itself passes through."""
-    if deadline is None:
-        return await awaitable
-    timeout = asyncio.timeout_at(deadline)
-    try:
-        async with timeout:
-            return await awaitable
-    except TimeoutError:
-        if timeout.expired():
-            raise _OutOfTime from None
-        raise

@@ -1,10 +1,19 @@
 """What a run may spend before it is stopped."""
 
+import asyncio
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeVar
 
 from ostinato.engine.interface import Sampling
+
+T = TypeVar("T")
+
+
+class OutOfTime(Exception):  # noqa: N818  (states a condition)
+    """The time of a run is up."""
 
 
 class Spent(StrEnum):
@@ -49,11 +58,6 @@ class Account:
         return time.monotonic() - self.started
 
     @property
-    def deadline(self) -> float | None:
-        """When the time is up, on the clock of `time.monotonic` and the event loop."""
-        return None if self.budget.seconds is None else self.started + self.budget.seconds
-
-    @property
     def spent(self) -> Spent | None:
         """What has run out, if anything has."""
         return next((name for name in Spent if self.has_spent(name)), None)
@@ -69,3 +73,20 @@ class Account:
             return sampling
         left = self.budget.tokens - self.tokens
         return replace(sampling, max_tokens=left if sampling.max_tokens is None else min(left, sampling.max_tokens))
+
+    async def in_time(self, awaitable: Awaitable[T]) -> T:
+        """Wait as long as the budget allows; a timeout of the awaited thing itself passes through.
+
+        Raises:
+            OutOfTime: if the time is up first.
+        """
+        if self.budget.seconds is None:
+            return await awaitable
+        timeout = asyncio.timeout(self.budget.seconds - self.seconds)
+        try:
+            async with timeout:
+                return await awaitable
+        except TimeoutError:
+            if timeout.expired():
+                raise OutOfTime from None
+            raise

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ostinato.agent.events import Event, ReasoningDelta, Repaired, TextDelta
-from ostinato.harmony import Channel, Delta, Message, Repair, StreamParser, Tokenizer
+from ostinato.harmony import Channel, Delta, Message, Repair, RepairKind, Role, StreamParser, Tokenizer
 from ostinato.tools import is_call
 
 
@@ -44,7 +44,9 @@ class Turn:
     def _read(self, items: Iterable[Delta | Message | Repair]) -> list[Event | Message]:
         read: list[Event | Message] = []
         for item in items:
-            if isinstance(item, Message):
+            if isinstance(item, Message) and item.author.role != Role.ASSISTANT:
+                read.append(Repaired(repair=self._disowned(item)))
+            elif isinstance(item, Message):
                 self.messages.append(item)
                 read.append(item)
             elif isinstance(item, Repair):
@@ -52,6 +54,11 @@ class Turn:
             elif event := _event(item):
                 read.append(event)
         return read
+
+    def _disowned(self, message: Message) -> Repair:
+        """Keep a message out that the model wrote in the name of a tool, of the user or of the system."""
+        assumed = f"nothing: the model cannot speak as {message.author.name or message.author.role}"
+        return Repair(kind=RepairKind.STRAY_TEXT, position=len(self.ids), assumed=assumed, ids=message.ids or ())
 
 
 def _event(delta: Delta) -> Event | None:

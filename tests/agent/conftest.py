@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 import ostinato
+from ostinato.agent.agent import Agent
 from ostinato.agent.scripted import harmony_ids
 from ostinato.agent.trajectory import FORMAT, Trajectory
+from ostinato.harmony import render
+from ostinato.tools import is_call
 
 Command = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -48,3 +51,15 @@ def start(environment: dict[str, str]) -> Command:
         return subprocess.Popen(words, **{"env": environment, **pipes, **settings})  # type: ignore[call-overload, no-any-return]
 
     return command
+
+
+@pytest.fixture
+def can_go_on() -> Callable[[Agent], bool]:
+    """Say whether every call has a reply and the conversation renders."""
+
+    def check(agent: Agent) -> bool:
+        calls = [message for message in agent.conversation if is_call(message)]
+        replies = [message for message in agent.conversation if message.author.role == "tool"]
+        return len(calls) == len(replies) and bool(render(agent.conversation, agent.tokenizer))
+
+    return check

@@ -132,7 +132,7 @@ def test_without_an_answer_the_exit_code_and_one_line_say_why(
 
 
 def test_a_run_out_of_time_exits_with_55(run: Run, model: Model) -> None:
-    endless = model("<|channel|>analysis<|message|>" + " hm" * 500_000)
+    endless = model("<|channel|>analysis<|message|>" + " hm" * 100_000)
 
     ended = run("run", "x", "--no-python", "--quiet", "--model", endless, "--max-seconds", "0.2")
 

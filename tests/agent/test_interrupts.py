@@ -23,7 +23,7 @@ Running = Callable[..., "subprocess.Popen[bytes]"]
 
 SECONDS = 30  # a process that hangs is a failure
 SLEEP = "<|channel|>analysis to=python code<|message|>import time\ntime.sleep(600)<|call|>"
-ENDLESS = "<|channel|>analysis<|message|>" + " hm" * 500_000
+ENDLESS = "<|channel|>analysis<|message|>" + " hm" * 100_000
 
 
 @pytest.fixture(params=[pytest.param("docker", marks=pytest.mark.docker), "bubblewrap"])

@@ -18,7 +18,7 @@ def test_every_public_name_can_be_had(name: str) -> None:
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'ostinato' has no attribute 'Agnet'"):
-        _ = ostinato.Agnet  # type: ignore[attr-defined]
+        _ = ostinato.Agnet
 
 
 def test_importing_the_package_loads_none_of_its_layers(environment: dict[str, str]) -> None:

@@ -73,7 +73,7 @@ async def test_a_line_torn_by_a_kill_is_left_out(tmp_path: Path) -> None:
     await record(path)
     content = path.read_bytes()
 
-    for end in range(content.index(b"\n") + 1, len(content)):
+    for end in range(len(content) - 300, len(content)):
         path.write_bytes(content[:end])
         assert len(read_trajectory(path).records) == content[:end].count(b"\n")
 
