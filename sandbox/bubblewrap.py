@@ -57,22 +57,26 @@ class BubblewrapSandbox(ChannelSandbox):
         self._on_notice = on_notice
         self.weaker = ""
 
-    def _rules(self) -> Rules:
-        rules = super()._rules()
-        more = {"NPROC": self.limits.processes, "NOFILE": OPEN_FILES, "CORE": 0, "FSIZE": self.limits.disk_bytes}
-        return replace(rules, rlimits=rules.rlimits | more, files=self.limits.files)
-
     def _open(self) -> "BubblewrapBox":
         if sys.platform != "linux":
             raise SandboxUnavailable("bubblewrap is for Linux; here a Docker engine is needed")
         bwrap, python = find_bwrap(), self._python or find_python()
         group = _make_group(self.limits)
         self._tell_weakness(has_group=group is not None)
-        command = [python, "-I", "-B", "-X", "utf8", "-c", program(self._rules())]
+        inside = program(self._rules_without(group))
+        command = [python, "-I", "-B", "-X", "utf8", "-c", inside]
         return BubblewrapBox([bwrap, *walls(self.limits, python=python, group=group)], command, group)
 
+    def _rules_without(self, group: Cgroup | None) -> Rules:
+        """Return what the supervisor and each process's own limits must do, as no engine does it."""
+        rules = self._rules()
+        more = {"NPROC": self.limits.processes, "NOFILE": OPEN_FILES, "CORE": 0, "FSIZE": self.limits.disk_bytes}
+        return replace(rules, rlimits=rules.rlimits | more, max_files=self.limits.files, counts_memory=group is None)
+
     def _tell_weakness(self, *, has_group: bool) -> None:
-        total = "" if has_group else "memory is limited for each process and not in total, CPU use not at all, and "
+        total = (
+            "" if has_group else "memory in total is only looked at ten times a second, CPU use is not limited, and "
+        )
         self.weaker = f"{total}the code can read this machine's /usr"
         if self._on_notice is not None:
             self._on_notice(f"running code in bubblewrap, which is weaker than Docker: {self.weaker}")

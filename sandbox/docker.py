@@ -55,6 +55,7 @@ class DockerSandbox(ChannelSandbox):
         self._image = image
         self._runtime = runtime
         self._client = client
+        self._owns_client = client is None
         self._on_notice = on_notice or (lambda _: None)
 
     def _open(self) -> "DockerBox":
@@ -70,6 +71,13 @@ class DockerSandbox(ChannelSandbox):
             ) from error
         except DockerException as error:
             raise SandboxUnavailable(f"the Docker engine refused a sandbox: {error}") from error
+
+    async def close(self) -> None:
+        """End the sandbox and free all it holds."""
+        await super().close()
+        if self._owns_client and self._client is not None:
+            self._client.close()
+            self._client = None
 
     def _create(self, client: docker.DockerClient, image: str) -> str:
         created = client.api.create_container(
@@ -153,6 +161,7 @@ class DockerBox:
                 raise
         with suppress(AttributeError, OSError):
             self._attached.close()
+            self._socket.close()
 
 
 def connect() -> docker.DockerClient:

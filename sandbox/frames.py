@@ -21,7 +21,8 @@ class Rules:
     memory_bytes: int
     output_chars: int
     rlimits: dict[str, int]
-    files: int | None = None  # only where the file system itself has no limit on their number
+    max_files: int | None = None  # only where the file systems have no limit of their own
+    counts_memory: bool = False  # only where no control group limits what all processes have together
 
 
 class BadFrame(Exception):  # noqa: N818  (states a condition)

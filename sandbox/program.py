@@ -10,7 +10,7 @@ from pathlib import Path
 from ostinato.sandbox.frames import Rules
 from ostinato.sandbox.interface import Limits
 
-PARTS = ("frames", "worker", "files", "confinement", "child", "supervisor")
+PARTS = ("frames", "worker", "files", "confinement", "child", "watch", "supervisor")
 
 BOOTSTRAP = """\
 import sys, types

@@ -10,9 +10,9 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Lock
+from threading import Event, Lock
 from typing import Protocol, TypeVar
 
 from ostinato.sandbox.files import CHUNK_BYTES
@@ -22,7 +22,7 @@ from ostinato.sandbox.replies import FileReply, Ready, parse, parse_outcome
 
 START_SECONDS = 60.0
 FILE_SECONDS = 30.0
-ANSWER_SECONDS = 12.0  # over the deadline: the supervisor's grace, cleaning up, and a busy machine
+ANSWER_SECONDS = 9.0  # over the deadline: the supervisor's grace, cleaning up, and a busy machine
 Result = TypeVar("Result")
 
 
@@ -46,6 +46,10 @@ class BoxEnded(Exception):  # noqa: N818  (states a condition)
     """The box closed its channel."""
 
 
+class Withdrawn(Exception):  # noqa: N818  (states a condition)
+    """The caller of a request was cancelled before the request was sent."""
+
+
 class Channel:
     """Requests and replies, one at a time, with a fresh number for each that only its reply may carry."""
 
@@ -54,25 +58,28 @@ class Channel:
         self._unpacker = Unpacker()
         self._lock = Lock()
 
-    def send(self, frame: Frame) -> None:
+    def send(self, frame: Frame, *, unless: Event | None = None) -> None:
         """Write one frame; from any thread."""
         try:
             with self._lock:
+                if unless is not None and unless.is_set():
+                    raise Withdrawn
                 self.box.send(pack(frame))
         except OSError as error:
             raise BoxEnded from error
 
-    def ask(self, request: Frame, *, within: float) -> Frame:
-        """Send `request` and return the reply.
+    def ask(self, request: Frame, *, within: float, unless: Event | None = None) -> Frame:
+        """Send `request`, `unless` that is set by then, and return the reply.
 
         Raises:
             TimeoutError: if no reply comes `within` so many seconds.
             BoxEnded: if the box is gone.
             BadFrame: if what came is not the reply.
+            Withdrawn: if nothing was sent.
 
         """
         number = secrets.token_hex(16)
-        self.send({"id": number, **request})
+        self.send({"id": number, **request}, unless=unless)
         return self.wait(number, within)
 
     def wait(self, number: str, seconds: float) -> Frame:
@@ -119,7 +126,8 @@ class ChannelSandbox(ABC):
     async def execute(self, code: str, *, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109  (enforced inside)
         """Run `code` after all that ran before."""
         seconds = self.limits.seconds if timeout is None else timeout
-        return await self._run(lambda: self._execute(code, seconds))
+        stop = Event()
+        return await self._run(lambda: self._execute(code, seconds, stop), stop)
 
     async def put(self, path: str, content: bytes) -> None:
         """Write a file below /mnt/data."""
@@ -139,25 +147,28 @@ class ChannelSandbox(ABC):
         self._thread.shutdown(wait=False)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sandbox")
 
-    async def _run(self, work: Callable[[], Result]) -> Result:
+    async def _run(self, work: Callable[[], Result], stop: Event | None = None) -> Result:
         job = self._thread.submit(work)
+        result = asyncio.wrap_future(job)
+        result.add_done_callback(_take_notice)
         try:
-            return await asyncio.shield(asyncio.wrap_future(job))
+            return await asyncio.shield(result)
         except asyncio.CancelledError:
             if not job.cancel():
-                await self._settle(job)
+                await self._settle(result, stop)
             raise
 
-    async def _settle(self, job: "Future[Result]") -> None:
+    async def _settle(self, job: "asyncio.Future[Result]", stop: Event | None) -> None:
         """Interrupt the running job, wait until it is over, and end its box if that takes too long."""
-        channel = self._channel
-        if channel is not None:
+        if stop is not None:
+            stop.set()
             with suppress(BoxEnded):
-                channel.send({"id": "", "op": "interrupt"})
+                if channel := self._channel:
+                    channel.send({"id": "", "op": "interrupt"})  # after the job's own request, or the job sends none
         try:
-            await asyncio.wait([asyncio.wrap_future(job)], timeout=ANSWER_SECONDS)
+            await asyncio.wait([job], timeout=ANSWER_SECONDS)
         finally:
-            if channel is not None and not job.done():
+            if not job.done() and (channel := self._channel):
                 await asyncio.to_thread(channel.box.destroy)
 
     def _ready(self) -> Channel:
@@ -182,14 +193,17 @@ class ChannelSandbox(ABC):
             self._channel.box.destroy()
             self._channel = None
 
-    def _execute(self, code: str, seconds: float) -> Outcome:
+    def _execute(self, code: str, seconds: float, stop: Event) -> Outcome:
         channel = self._ready()
         try:
-            reply = channel.ask({"op": "execute", "code": code, "seconds": seconds}, within=seconds + ANSWER_SECONDS)
+            request: Frame = {"op": "execute", "code": code, "seconds": seconds}
+            reply = channel.ask(request, within=seconds + ANSWER_SECONDS, unless=stop)
             return parse_outcome(reply, self.limits)
         except TimeoutError:
             why = f"timed out after {seconds:g} s and nothing in the sandbox answered"
             return self._replaced(why, timed_out=True)
+        except Withdrawn:
+            return Outcome()  # for nobody
         except BoxEnded:
             return self._replaced("the sandbox was killed by what ran in it")
         except BadFrame:
@@ -225,3 +239,9 @@ class ChannelSandbox(ABC):
         if reply.failure is not None:
             raise SandboxFileError(reply.failure)
         return reply
+
+
+def _take_notice(job: "asyncio.Future[Result]") -> None:
+    """Look at an error that a cancelled caller will not: unseen ones are reported when they are forgotten."""
+    if not job.cancelled():
+        job.exception()

@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import signal
 import sys
 import time
@@ -25,6 +24,7 @@ from typing import NoReturn
 from ostinato.sandbox import confinement, files
 from ostinato.sandbox.child import Capture, Child, describe_death, set_dumpable
 from ostinato.sandbox.frames import BadFrame, Frame, Rules, Unpacker, pack
+from ostinato.sandbox.watch import count_files, empty_folders, memory_in_use, oom_kills, processes
 
 HOST_IN, HOST_OUT = 0, 1
 GRACE_SECONDS = 2.0
@@ -32,20 +32,18 @@ CLEANUP_SECONDS = 1.0
 BURIAL_SECONDS = 5.0
 TICK_MILLISECONDS = 100
 FLOOD_BYTES = 64 * 2**20
-WRITABLE = ("/tmp", files.ROOT)
-OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 
 
 @dataclass(slots=True, kw_only=True)
 class Run:
     """One execution as it goes on."""
 
-    id: object
     out: Capture
     err: Capture
     deadline: float
     patience: str
     oom_kills: int
+    cell: int
     reply: Frame | None = None
     stopped: str | None = None  # why it was interrupted
     lost: bool = False
@@ -60,6 +58,7 @@ class Supervisor:
         self._host = Unpacker()
         self._waiting: list[Frame] = []
         self._cells = 0
+        self._left_running = 0
         self._child = Child(rules)
 
     def serve(self) -> NoReturn:
@@ -106,9 +105,9 @@ class Supervisor:
         return {"content": base64.b64encode(content).decode("ascii"), "size": size}
 
     def _execute(self, request: Frame) -> Frame:
-        run = self._begin(request)
         self._cells += 1
-        cell = pack({"id": run.id, "code": request["code"], "number": self._cells})
+        run = self._begin(request)
+        cell = pack({"id": run.cell, "code": request["code"], "number": run.cell})
         poll = self._watch()
         while run.reply is None and not run.lost:
             cell = self._deliver(cell, poll)
@@ -122,7 +121,7 @@ class Supervisor:
         seconds = float(str(request["seconds"]))
         limit = self._rules.output_chars
         run = Run(
-            id=request["id"],
+            cell=self._cells,
             out=Capture(limit),
             err=Capture(limit),
             deadline=time.monotonic() + seconds,
@@ -183,7 +182,7 @@ class Supervisor:
             return self._lose(run, "the interpreter sent something unreadable and was killed")
         if not received:
             poll.unregister(self._child.control)  # it is dying, or a cell closed the socket and waits for the deadline
-        run.reply = next((frame for frame in frames if frame.get("id") == run.id), None)
+        run.reply = next((frame for frame in frames if frame.get("id") == run.cell), None)
         return None
 
     def _read_into(self, capture: Capture, descriptor: int) -> int:
@@ -205,15 +204,24 @@ class Supervisor:
     def _keep_deadline(self, run: Run) -> None:
         if run.reply is not None or run.lost:
             return
-        if self._rules.files is not None and count_files() > self._rules.files:
-            self._lose(run, f"too many files (limit {self._rules.files:,}): killed, and all files were deleted")
-            empty_folders()
-        elif time.monotonic() > run.deadline and run.stopped:
+        self._count(run)
+        if run.lost:
+            return
+        if time.monotonic() > run.deadline and run.stopped:
             self._lose(run, f"{run.stopped} and did not stop when interrupted, so the interpreter was killed")
         elif time.monotonic() > run.deadline:
             self._interrupt(run, f"timed out after {run.patience}")
         elif run.out.total + run.err.total > FLOOD_BYTES:
             self._interrupt(run, f"stopped after {FLOOD_BYTES // 2**20} MB of output")
+
+    def _count(self, run: Run) -> None:
+        """Enforce what neither the file systems nor a control group do here."""
+        rules = self._rules
+        if rules.max_files is not None and count_files() > rules.max_files:
+            self._lose(run, f"too many files (limit {rules.max_files:,}): the interpreter was killed", files="deleted")
+            empty_folders()
+        elif rules.counts_memory and memory_in_use() > rules.memory_bytes:
+            self._lose(run, f"out of memory (limit {rules.memory_bytes // 2**20} MB): the interpreter was killed")
 
     def _interrupt(self, run: Run, why: str) -> None:
         if run.stopped is None:
@@ -222,11 +230,11 @@ class Supervisor:
             for number in (signal.SIGCONT, signal.SIGINT):  # it may have stopped itself
                 os.kill(self._child.pid, number)
 
-    def _lose(self, run: Run, why: str) -> None:
+    def _lose(self, run: Run, why: str, *, files: str = "kept") -> None:
         self._drain(run)
         self._restart()
         run.lost = True
-        run.notices.append(f"{why}; variables are lost, files are kept")
+        run.notices.append(f"{why}; variables are lost, files are {files}")
 
     def _cause_of_death(self, run: Run, status: int) -> str:
         limit = f"{self._rules.memory_bytes // 2**20} MB"
@@ -244,13 +252,11 @@ class Supervisor:
             if not self._kill_others():
                 return self._lose(run, f"{run.stopped}; its processes could not be stopped, so all were killed")
             run.notices.append(f"{run.stopped}; variables are kept")
-        if left:
-            what = "1 process" if left == 1 else f"{left} processes"
-            run.notices.append(
-                f"{what} left running {'was' if left == 1 else 'were'} killed"
-                if run.stopped
-                else f"{what} of this sandbox {'is' if left == 1 else 'are'} still running"
-            )
+        if left and run.stopped:
+            run.notices.append(f"processes left running were killed: {left}")
+        elif left != self._left_running:
+            run.notices.append(f"processes of this sandbox still running: {left}")
+        self._left_running = 0 if run.stopped else left
         if oom_kills() > run.oom_kills or is_memory_error(run.reply):
             limit = self._rules.memory_bytes // 2**20
             run.notices.append(f"out of memory (limit {limit} MB); variables are kept")
@@ -271,11 +277,8 @@ class Supervisor:
         }
 
     def _others(self) -> list[int]:
-        """Return the processes that are neither this one nor the interpreter, without the dead."""
-        mine = (os.getpid(), self._child.pid)
-        return [
-            pid for name in os.listdir("/proc") if name.isdigit() and (pid := int(name)) not in mine and is_alive(pid)
-        ]
+        """Return the living processes that are neither this one nor the interpreter."""
+        return [pid for pid in processes() if pid not in (os.getpid(), self._child.pid)]
 
     def _kill_others(self) -> bool:
         deadline = time.monotonic() + CLEANUP_SECONDS
@@ -309,44 +312,10 @@ class Supervisor:
         self._child = Child(self._rules)
 
 
-def is_alive(pid: int) -> bool:
-    """Say whether `pid` exists and is more than a dead process that waits for its parent."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b") ")[2][:1] not in (b"Z", b"X")
-    except OSError:
-        return False
-
-
 def is_memory_error(reply: Frame | None) -> bool:
     """Say whether the cell ended with a MemoryError, numpy's included."""
     lines = str((reply or {}).get("error") or "").splitlines()
     return bool(lines) and "MemoryError" in lines[-1].partition(":")[0]
-
-
-def oom_kills() -> int:
-    """Return how often the kernel killed a process of this sandbox for its memory; 0 where that is not shown."""
-    for path in OOM_COUNTERS:
-        with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
-            for line in file:
-                if line.startswith("oom_kill "):
-                    return int(line.split()[1])
-    return 0
-
-
-def count_files() -> int:
-    """Return the largest number of files in one of the writable folders."""
-    return max(status.f_files - status.f_ffree for status in map(os.statvfs, WRITABLE))
-
-
-def empty_folders() -> None:
-    """Delete all files."""
-    for folder in WRITABLE:
-        for entry in os.scandir(folder):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path, ignore_errors=True)
-            else:
-                os.unlink(entry.path)
 
 
 def main(rules: str) -> NoReturn:
