@@ -77,13 +77,13 @@ async def evaluate(arguments: argparse.Namespace) -> list[Verdict]:
         return [
             await ask(model, sandbox, episode, split)
             for split in (Split.VALUES, Split.PHRASINGS)
-            for episode in test_questions(split, arguments.episodes, arguments.seed)
+            for episode in held_out_questions(split, arguments.episodes, arguments.seed)
         ]
     finally:
         await sandbox.close()
 
 
-def test_questions(split: Split, python_questions: int, seed: int) -> Iterator[Episode]:
+def held_out_questions(split: Split, python_questions: int, seed: int) -> Iterator[Episode]:
     """Draw python questions, and as many others as there are in the training, in proportion."""
     left = {True: python_questions, False: round(python_questions * TALK_SHARE * 2)}
     for episode in episodes(random.Random(f"{seed} {split}"), split):

@@ -30,7 +30,6 @@ CONSTANT_PART = 0.4  # of the run: then the learning rate falls to nothing
 WARMUP_STEPS = 50
 CHECKPOINT_STEPS = 100
 EVALUATION_STEPS = 400
-EVALUATION_ROWS = 72
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +47,7 @@ class Plan:
     layers: int
     experts: int
     is_compiled: bool
+    evaluation_rows: int
 
 
 def main() -> None:
@@ -90,7 +90,9 @@ def run(rank: int, plan: Plan) -> None:
         if rank == 0:
             line = {"step": step, "tokens": seen, "loss": (total / count).item(), "accuracy": (right / count).item()}
             if step % EVALUATION_STEPS == 0 or seen >= plan.tokens:
-                line |= evaluate(lambda b: logits(config, weights, b), tokenizer, config.sliding_window)
+                line |= evaluate(
+                    lambda b: logits(config, weights, b), tokenizer, config.sliding_window, rows=plan.evaluation_rows
+                )
             if step % 20 == 0 or len(line) > 4:
                 speed = (seen - started_at) / (time.monotonic() - started)
                 _log(plan, line | {"tokens_per_second": round(speed), "seconds": round(time.monotonic() - started)})
@@ -112,15 +114,15 @@ class Rows:
         return [[next(self.copying)] if self.rng.random() < share else next(self.episodes) for _ in range(count)]
 
 
-def evaluate(forward: Callable[[Batch], Tensor], tokenizer: Tokenizer, window: int) -> dict[str, float]:
+def evaluate(forward: Callable[[Batch], Tensor], tokenizer: Tokenizer, window: int, *, rows: int) -> dict[str, float]:
     """Measure, on questions kept for the test, the share of right tokens and of episodes right to the last token.
 
     Each token is predicted with the right ones before it; real runs with real tools are measured by `evaluate.py`.
     """
     measured = {}
     for split in (Split.VALUES, Split.PHRASINGS):
-        rows = packed_rows(documents(random.Random(f"evaluation {split}"), split, tokenizer))
-        drawn = [next(rows) for _ in range(EVALUATION_ROWS)]
+        source = packed_rows(documents(random.Random(f"evaluation {split}"), split, tokenizer))
+        drawn = [next(source) for _ in range(rows)]
         outcomes = [outcome for part in _parts(drawn, 24) for outcome in _right_tokens(forward, part, window)]
         measured[f"{split}_tokens"] = sum(map(sum, outcomes)) / sum(map(len, outcomes))
         measured[f"{split}_episodes"] = sum(map(all, outcomes)) / len(outcomes)
@@ -210,6 +212,7 @@ def _read_arguments() -> Plan:
     parser.add_argument("--hidden-size", type=int, default=128)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--experts", type=int, default=4)
+    parser.add_argument("--evaluation-rows", type=int, default=72, help="rows of each test split, every 400 steps")
     parser.add_argument("--no-compile", dest="is_compiled", action="store_false")
     return Plan(**vars(parser.parse_args()))
 
