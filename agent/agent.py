@@ -17,6 +17,7 @@ from typing import Self
 from ostinato import __version__
 from ostinato.agent.budget import Budget, OutOfTime, Spent
 from ostinato.agent.events import Event, Finished, MessageAdded, Reason, Repaired, ToolFinished, ToolStarted
+from ostinato.agent.models import Model
 from ostinato.agent.run import Result, Run
 from ostinato.agent.trajectory import FORMAT, Trajectory
 from ostinato.agent.turn import Turn
@@ -37,14 +38,15 @@ from ostinato.tools import Tool, Toolbox, is_call, reply_to
 class Agent:
     """A conversation with a model that can call tools.
 
-    `tokenizer` is the vocabulary of the model, by default that of gpt-oss. `current_date` is what the model is told for
-    the whole session, by default today. The agent owns its tools and closes them with itself; the engine may be shared.
-    One run at a time: a new one ends what is left of the one before.
+    A `Model`, as `load_model` gives it, brings its own vocabulary and sampling; with an engine alone they are those of
+    gpt-oss. `current_date` is what the model is told for the whole session, by default today. The agent owns its tools
+    and closes them with itself; the engine may be shared. One run at a time: a new one ends what is left of the one
+    before.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Engine | Model,
         *,
         tokenizer: Tokenizer | None = None,
         tools: Iterable[Tool | Callable[..., object]] = (),
@@ -55,12 +57,13 @@ class Agent:
         current_date: date | None = None,
         trajectory: Trajectory | None = None,
     ) -> None:
-        self.engine = engine
-        self.tokenizer = tokenizer or Tokenizer.o200k_harmony()
+        model = engine if isinstance(engine, Model) else Model(name=engine.name, engine=engine)
+        self.engine = model.engine
+        self.tokenizer = tokenizer or model.tokenizer or Tokenizer.o200k_harmony()
         self.toolbox = Toolbox(tools)
         self.effort = ReasoningEffort(effort)
         self.budget = budget or Budget()
-        self.sampling = sampling or Sampling()
+        self.sampling = sampling or model.sampling
         self.trajectory = trajectory
         self.conversation = Conversation()
         self._unanswered: list[Message] = []

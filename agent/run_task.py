@@ -104,8 +104,7 @@ async def _run(options: TaskOptions, settings: Settings, activity: Activity) -> 
         if trajectory:
             stack.enter_context(trajectory)
         agent = Agent(
-            model.engine,
-            tokenizer=model.tokenizer,
+            model,
             tools=tools,
             effort=options.effort,
             budget=options.budget,

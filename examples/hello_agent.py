@@ -10,9 +10,8 @@ from ostinato import Agent, PythonTool, load_model, open_sandbox
 
 def main(question: str) -> None:
     """Print the answer, and what was said on the way to it."""
-    model = load_model("nano")
     python = PythonTool(open_sandbox("auto", on_notice=print))
-    with Agent(model.engine, tokenizer=model.tokenizer, sampling=model.sampling, tools=[python]) as agent:
+    with Agent(load_model("nano"), tools=[python]) as agent:
         result = agent.run_sync(question)
 
     for message in result.messages:

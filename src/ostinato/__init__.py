@@ -2,8 +2,7 @@
 
     from ostinato import Agent, PythonTool, load_model, open_sandbox
 
-    model = load_model("nano")
-    with Agent(model.engine, tokenizer=model.tokenizer, tools=[PythonTool(open_sandbox("auto"))]) as agent:
+    with Agent(load_model("nano"), tools=[PythonTool(open_sandbox())]) as agent:
         print(agent.run_sync("What is 48271 * 9931?").text)
 
 Names load when they are first used: importing the package loads nothing heavy.

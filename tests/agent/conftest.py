@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ from ostinato.agent.agent import Agent
 from ostinato.agent.scripted import harmony_ids
 from ostinato.agent.trajectory import FORMAT, Trajectory
 from ostinato.harmony import render
+from ostinato.sandbox import SandboxUnavailable
+from ostinato.sandbox.docker import connect
 from ostinato.tools import is_call
 
 Command = Callable[..., "subprocess.Popen[bytes]"]
@@ -42,15 +44,24 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def start(environment: dict[str, str]) -> Command:
-    """Start `ostinato` with these arguments; standard input is a pipe that stays open."""
+def start(environment: dict[str, str]) -> Iterator[Command]:
+    """Start `ostinato` with these arguments; standard input is a pipe that stays open. None outlives its test."""
+    processes = []
 
     def command(*arguments: str, **settings: object) -> "subprocess.Popen[bytes]":
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         words = [sys.executable, "-m", "ostinato", *arguments]
-        return subprocess.Popen(words, **{"env": environment, **pipes, **settings})  # type: ignore[call-overload, no-any-return]
+        process = subprocess.Popen(words, **{"env": environment, **pipes, **settings})  # type: ignore[call-overload]
+        processes.append(process)
+        return process  # type: ignore[no-any-return]
 
-    return command
+    yield command
+    for process in processes:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None and not pipe.closed:
+                pipe.close()
 
 
 @pytest.fixture
@@ -63,3 +74,13 @@ def can_go_on() -> Callable[[Agent], bool]:
         return len(calls) == len(replies) and bool(render(agent.conversation, agent.tokenizer))
 
     return check
+
+
+@pytest.fixture(params=[pytest.param("docker", marks=pytest.mark.docker), "bubblewrap"])
+def kind(request: pytest.FixtureRequest) -> str:
+    if request.param == "docker":
+        try:
+            connect().close()
+        except SandboxUnavailable as reason:
+            pytest.skip(str(reason))
+    return str(request.param)

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,13 +29,12 @@ class Ended:
 @pytest.fixture
 def run(start: Start) -> Callable[..., Ended]:
     def to_the_end(*arguments: str, given: bytes | None = None, **settings: object) -> Ended:
-        with start(*arguments, **settings) as process:
-            if given is not None:
-                out, err = process.communicate(given, timeout=SECONDS)
-            else:
-                code = process.wait(timeout=SECONDS)  # stdin stays open, and nothing is written to it
-                out, err = process.stdout.read(), process.stderr.read()  # type: ignore[union-attr]
-                assert code is not None
+        process = start(*arguments, **settings)
+        if given is None:
+            process.wait(timeout=SECONDS)  # stdin stays open, and nothing is written to it
+            out, err = process.stdout.read(), process.stderr.read()  # type: ignore[union-attr]
+        else:
+            out, err = process.communicate(given, timeout=SECONDS)
         return Ended(code=process.returncode, out=out.decode(), err=err.decode())
 
     return to_the_end
@@ -50,6 +49,17 @@ def test_only_the_answer_goes_to_stdout_and_activity_to_stderr(run: Run, model: 
     assert (ended.code, ended.out) == (0, "It is 5.\n")
     for shown in ("Easy.", "nobody", "error: no tool named 'nobody'", "answered · 2 turns", "trajectory: "):
         assert shown in ended.err
+
+
+def test_python_runs_in_the_sandbox_that_is_named(run: Run, model: Model, kind: str) -> None:
+    compute = "<|channel|>analysis to=python code<|message|>x = 48271\nprint('on', 'stdout')\nx * 9931<|call|>"
+    answer = "<|channel|>final<|message|>479379301<|return|>"
+
+    ended = run("run", "48271 * 9931?", "--sandbox", kind, "--model", model(compute, answer))
+
+    assert (ended.code, ended.out) == (0, "479379301\n")
+    assert "x * 9931" in ended.err
+    assert "on stdout" in ended.err
 
 
 def test_quiet_shows_no_activity(run: Run, model: Model) -> None:
@@ -199,6 +209,7 @@ def test_an_unreachable_docker_engine_is_told_in_one_line(run: Run, model: Model
     assert (ended.code, ended.out) == (1, "")
     assert "no Docker engine answers" in ended.err
     assert ended.err.count("\n") == 1
+    assert "no Docker engine answers" in run("sandbox", "build").err
 
 
 def test_settings_come_from_the_environment(run: Run, model: Model, environment: dict[str, str]) -> None:
@@ -208,26 +219,29 @@ def test_settings_come_from_the_environment(run: Run, model: Model, environment:
     assert "no sandbox named 'nowhere'; there is auto, docker, bubblewrap" in run("run", "x").err
 
 
-def test_a_reader_of_stdout_that_went_away_causes_no_traceback(start: Start, model: Model) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
+def test_a_reader_of_stdout_that_went_away_causes_no_traceback(start: Start, model: Model, nobody: int) -> None:
+    process = start("run", "x", "--no-python", "--quiet", "--model", model(ANSWER), stdout=nobody)
 
-    with start("run", "x", "--no-python", "--quiet", "--model", model(ANSWER), stdout=writer) as process:
-        os.close(writer)
-        _, err = process.communicate(timeout=SECONDS)
+    _, err = process.communicate(timeout=SECONDS)
 
     assert (process.returncode, err) == (1, b"")
 
 
-def test_a_reader_of_stderr_that_went_away_does_not_stop_the_run(start: Start, model: Model) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
+def test_a_reader_of_stderr_that_went_away_does_not_stop_the_run(start: Start, model: Model, nobody: int) -> None:
+    process = start("run", "x", "--no-python", "--model", model(ANSWER), stderr=nobody)
 
-    with start("run", "x", "--no-python", "--model", model(ANSWER), stderr=writer) as process:
-        os.close(writer)
-        out, _ = process.communicate(timeout=SECONDS)
+    out, _ = process.communicate(timeout=SECONDS)
 
     assert (process.returncode, out) == (0, b"It is 5.\n")
+
+
+@pytest.fixture
+def nobody() -> Iterator[int]:
+    """A pipe that is no longer read."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
 
 
 def test_help_and_version_say_what_they_should(run: Run) -> None:

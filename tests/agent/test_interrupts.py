@@ -7,43 +7,30 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 import pytest
 
 from ostinato.agent.trajectory import read_trajectory
-from ostinato.sandbox import SandboxUnavailable
 from ostinato.sandbox.docker import LABEL, connect
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 Model = Callable[..., str]
 Running = Callable[..., "subprocess.Popen[bytes]"]
 
-SECONDS = 30  # a process that hangs is a failure
+SECONDS = 60  # a process that hangs is a failure
 SLEEP = "<|channel|>analysis to=python code<|message|>import time\ntime.sleep(600)<|call|>"
 ENDLESS = "<|channel|>analysis<|message|>" + " hm" * 100_000
 
 
-@pytest.fixture(params=[pytest.param("docker", marks=pytest.mark.docker), "bubblewrap"])
-def kind(request: pytest.FixtureRequest) -> str:
-    if request.param == "docker":
-        try:
-            connect().close()
-        except SandboxUnavailable as reason:
-            pytest.skip(str(reason))
-    return str(request.param)
-
-
 @pytest.fixture
-def running(start: Start) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
+def running(start: Start) -> Callable[..., "subprocess.Popen[bytes]"]:
     """Start a run and return once its activity shows `sign`."""
-    processes = []
 
     def until(sign: bytes, *arguments: str) -> "subprocess.Popen[bytes]":
         process = start("run", "x", *arguments)
-        processes.append(process)
         assert process.stderr is not None
         shown = b""
         while sign not in shown:
@@ -52,10 +39,7 @@ def running(start: Start) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
             shown += piece
         return process
 
-    yield until
-    for process in processes:
-        process.kill()
-        process.communicate()
+    return until
 
 
 def belongings(kind: str, pid: int) -> Callable[[], list[str]]:
@@ -155,11 +139,11 @@ def test_an_interrupted_generation_keeps_what_was_said(
     assert recording.messages[-1].text.startswith(" hm hm")
 
 
-def test_an_interrupt_ends_a_run_whose_activity_nobody_reads(running: Running, model: Model) -> None:
-    process = running(b"hm hm", "--no-python", "--model", model(ENDLESS))
+def test_an_interrupt_ends_a_run_whose_activity_nobody_reads(start: Start, model: Model) -> None:
+    process = start("run", "x", "--no-python", "--model", model(ENDLESS))
     assert process.stderr is not None
-    capacity = fcntl.fcntl(process.stderr, fcntl.F_GETPIPE_SZ)
-    wait_until(lambda: waiting_bytes(process.stderr) > capacity - 4096)
+    capacity = fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+    wait_until(lambda: waiting_bytes(process.stderr) > capacity - 64)
 
     process.send_signal(signal.SIGINT)
 
@@ -167,15 +151,15 @@ def test_an_interrupt_ends_a_run_whose_activity_nobody_reads(running: Running, m
 
 
 def test_an_interrupt_while_the_task_is_read_ends_the_process(start: Start) -> None:
-    with start("run", "-", "--no-python") as process:
-        assert process.stdin is not None
-        process.stdin.write(b"half a ta")
-        process.stdin.flush()
-        wait_until(lambda: waiting_bytes(process.stdin) == 0)
+    process = start("run", "-", "--no-python")
+    assert process.stdin is not None
+    process.stdin.write(b"half a ta")
+    process.stdin.flush()
+    wait_until(lambda: waiting_bytes(process.stdin) == 0)
 
-        process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
 
-        assert process.wait(timeout=SECONDS) == 130
+    assert process.wait(timeout=SECONDS) == 130
 
 
 def waiting_bytes(pipe: IO[bytes] | None) -> int:

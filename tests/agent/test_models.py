@@ -51,12 +51,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("seed", range(8))
 async def test_a_model_that_says_anything_at_all_ends_with_a_reason(folder: Path, seed: int) -> None:
     model = load_model(str(folder))
-    agent = Agent(
-        model.engine,
-        tokenizer=model.tokenizer,
-        budget=Budget(turns=3, tokens=150),
-        sampling=Sampling(seed=seed),
-    )
+    agent = Agent(model, budget=Budget(turns=3, tokens=150), sampling=Sampling(seed=seed))
 
     result = await agent.run("Hello?")
 

@@ -1,5 +1,6 @@
 """The python tool in a real sandbox."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -44,6 +45,14 @@ async def test_code_that_never_ends_is_stopped_and_the_model_told_so(python: Pyt
     told = await answer(python, "while True: pass")
 
     assert "[timed out after 1 s" in told
+
+
+async def test_after_a_cancelled_call_the_sandbox_can_go_on(python: PythonTool) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await answer(python, "import time\ntime.sleep(600)")
+
+    assert await answer(python, "6 * 7") == "42"
 
 
 def test_the_model_is_told_the_real_limit() -> None:
