@@ -21,16 +21,18 @@ from ostinato.sandbox.interface import SandboxUnavailable
 
 REPOSITORY = "ostinato-sandbox"
 FOLDER = Path(__file__).parent / "image"
+RECIPES = ("python-packages", "debian-packages", "python", "debian")  # the first that is there is used
 DEBIAN_SUITE = "bookworm"
+DEBIAN_PYTHON = "3.11"
 DEBIAN_PACKAGES = "base-files,libc-bin,python3-minimal,libpython3-stdlib,libstdc++6,libgcc-s1,tzdata"
+SITE = f"/usr/local/lib/python{DEBIAN_PYTHON}/dist-packages"
 MMDEBSTRAP = [
     "mmdebstrap",
     "--variant=extract",
     f"--include={DEBIAN_PACKAGES}",
     *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("doc", "man", "locale")),
-    '--customize-hook=mkdir -p "$1/mnt/data"',
+    f'--customize-hook=mkdir -p "$1/mnt/data" "$1{SITE}"',
     '--customize-hook=find "$1" -xdev -type f -perm /6000 -exec chmod a-s {} +',
-    DEBIAN_SUITE,
 ]
 CHANGES = ["USER 65534:65534", "WORKDIR /mnt/data"]
 
@@ -45,7 +47,7 @@ def ensure_image(client: docker.DockerClient, *, on_notice: Notice = lambda _: N
 
     """
     present = {tag for image in client.api.images(name=REPOSITORY) for tag in image["RepoTags"] or ()}
-    for tag in (tag_of("python-packages"), tag_of("python"), tag_of("debian")):
+    for tag in map(tag_of, RECIPES):
         if tag in present:
             return tag
     return build_image(client, on_notice=on_notice)
@@ -63,19 +65,21 @@ def build_image(client: docker.DockerClient, *, packages: bool = False, on_notic
         return _build_from_registry(client, packages=packages, on_notice=on_notice)
     except (BuildError, APIError) as error:
         reason = str(error).strip()
-    if packages:
-        raise SandboxUnavailable(f"the sandbox image with packages needs a registry and PyPI: {reason}")
     on_notice(f"no Python image from a registry ({reason}); building from Debian packages instead")
-    return _build_from_debian(client, reason)
+    if shutil.which("mmdebstrap") is None:
+        raise SandboxUnavailable(
+            f"the sandbox image could not be built. From a registry: {reason}. From Debian packages:"
+            " mmdebstrap is not installed (`apt-get install mmdebstrap`)"
+        )
+    return _build_from_debian(client, packages=packages)
 
 
 def tag_of(recipe: str) -> str:
-    """Return the tag of the image that `recipe` makes: debian, python or python-packages."""
-    if recipe == "debian":
-        text = repr((MMDEBSTRAP, CHANGES))
-    else:
-        text = "".join((FOLDER / name).read_text("utf-8") for name in ("Dockerfile", "requirements.txt"))
-    return f"{REPOSITORY}:{recipe}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    """Return the tag of the image that one of `RECIPES` makes."""
+    parts = [(FOLDER / name).read_text("utf-8") for name in ("Dockerfile", "requirements.txt")]
+    if recipe.startswith("debian"):
+        parts = [repr((MMDEBSTRAP, DEBIAN_SUITE, CHANGES)), parts[1] if recipe.endswith("packages") else ""]
+    return f"{REPOSITORY}:{recipe}-{hashlib.sha256(''.join(parts).encode()).hexdigest()[:12]}"
 
 
 def _build_from_registry(client: docker.DockerClient, *, packages: bool, on_notice: Notice) -> str:
@@ -89,21 +93,34 @@ def _build_from_registry(client: docker.DockerClient, *, packages: bool, on_noti
     return tag
 
 
-def _build_from_debian(client: docker.DockerClient, registry_reason: str) -> str:
-    if shutil.which("mmdebstrap") is None:
-        raise SandboxUnavailable(
-            f"the sandbox image could not be built. From a registry: {registry_reason}. From Debian packages:"
-            " mmdebstrap is not installed (`apt-get install mmdebstrap`)"
-        )
-    tag = tag_of("debian")
+def _build_from_debian(client: docker.DockerClient, *, packages: bool) -> str:
+    tag = tag_of("debian-packages" if packages else "debian")
     with tempfile.TemporaryDirectory(prefix="ostinato-image-") as folder:
-        root = Path(folder) / "root.tar"
-        made = subprocess.run([*MMDEBSTRAP, str(root)], capture_output=True, text=True, check=False)
-        if made.returncode != 0:
-            raise SandboxUnavailable(f"mmdebstrap failed on {platform.node()}: {made.stderr.strip()[-500:]}")
+        root, site = Path(folder) / "root.tar", Path(folder) / "site"
+        hooks = []
+        if packages:
+            _run(_pip_install(site))
+            hooks.append(f'--customize-hook=cp -r {site}/. "$1{SITE}"')
+            hooks.append(f'--customize-hook=chroot "$1" python3 -m compileall -q {SITE}')
+        _run([*MMDEBSTRAP, *hooks, DEBIAN_SUITE, str(root)])
         repository, _, version = tag.partition(":")
         client.api.import_image_from_file(str(root), repository=repository, tag=version, changes=CHANGES)
     return tag
+
+
+def _pip_install(target: Path) -> list[str]:
+    """Return the command that fetches wheels for the Debian image's Python, whatever this one is."""
+    machine = platform.machine()
+    platforms = (f"--platform={name}_{machine}" for name in ("manylinux_2_28", "manylinux_2_17", "manylinux2014"))
+    wheels = ["--only-binary=:all:", f"--python-version={DEBIAN_PYTHON}", "--implementation=cp", *platforms]
+    options = ["--quiet", "--disable-pip-version-check", "--no-compile", f"--target={target}"]
+    return [sys.executable, "-m", "pip", "install", *options, *wheels, "-r", str(FOLDER / "requirements.txt")]
+
+
+def _run(command: list[str]) -> None:
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        raise SandboxUnavailable(f"{command[0]} failed while building the image: {ended.stderr.strip()[-500:]}")
 
 
 def main() -> None:

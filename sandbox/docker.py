@@ -15,6 +15,7 @@ from typing import Any
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Ulimit
+from docker.utils import kwargs_from_env
 
 from ostinato.sandbox.build import ensure_image
 from ostinato.sandbox.interface import Limits, SandboxUnavailable
@@ -23,6 +24,7 @@ from ostinato.sandbox.program import environment, program
 from ostinato.sandbox.seccomp import docker_profile
 from ostinato.sandbox.session import ChannelSandbox
 
+DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 LABEL = "org.ostinato.sandbox"
 USER = "65534:65534"
 STDERR_STREAM = 2
@@ -171,12 +173,22 @@ def connect() -> docker.DockerClient:
         SandboxUnavailable: if none answers, with what to do.
 
     """
+    settings = kwargs_from_env()
     try:
-        client = docker.from_env()
+        _knock(settings.get("base_url") or DEFAULT_SOCKET)
+        client = docker.DockerClient(**settings)
         client.ping()
-    except DockerException as error:
+    except (DockerException, OSError) as error:
         raise SandboxUnavailable(f"no Docker engine answers ({_root_cause(error)}): {ADVICE}") from error
     return client
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nothing listens on a local socket; the client would say so less clearly and leave one open."""
+    scheme, _, path = address.partition("://")
+    if scheme in ("unix", "http+unix"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)
 
 
 def confinement(limits: Limits) -> dict[str, Any]:

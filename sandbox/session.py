@@ -22,7 +22,6 @@ from ostinato.sandbox.replies import FileReply, Ready, parse, parse_outcome
 
 START_SECONDS = 60.0
 FILE_SECONDS = 30.0
-ANSWER_SECONDS = 9.0  # over the deadline: the supervisor's grace, cleaning up, and a busy machine
 Result = TypeVar("Result")
 
 
@@ -105,6 +104,9 @@ class ChannelSandbox(ABC):
     """A sandbox whose program is reached over a channel; see `interface.Sandbox` for what the methods promise."""
 
     kind: str
+    answer_seconds = (
+        9.0  # over a deadline, until the sandbox is given up: the supervisor's grace, cleaning up, and more
+    )
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
@@ -166,7 +168,7 @@ class ChannelSandbox(ABC):
                 if channel := self._channel:
                     channel.send({"id": "", "op": "interrupt"})  # after the job's own request, or the job sends none
         try:
-            await asyncio.wait([job], timeout=ANSWER_SECONDS)
+            await asyncio.wait([job], timeout=self.answer_seconds)
         finally:
             if not job.done() and (channel := self._channel):
                 await asyncio.to_thread(channel.box.destroy)
@@ -197,7 +199,7 @@ class ChannelSandbox(ABC):
         channel = self._ready()
         try:
             request: Frame = {"op": "execute", "code": code, "seconds": seconds}
-            reply = channel.ask(request, within=seconds + ANSWER_SECONDS, unless=stop)
+            reply = channel.ask(request, within=seconds + self.answer_seconds, unless=stop)
             return parse_outcome(reply, self.limits)
         except TimeoutError:
             why = f"timed out after {seconds:g} s and nothing in the sandbox answered"

@@ -37,6 +37,13 @@ def why_missing(kind: str) -> str | None:
     return asyncio.run(attempt())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def availability() -> None:
+    """Find out what there is before a test changes the environment."""
+    for kind in ("docker", "bubblewrap"):
+        why_missing(kind)
+
+
 @pytest.fixture(params=["docker", "bubblewrap"])
 def kind(request: pytest.FixtureRequest) -> str:
     return require(request.param)
@@ -45,6 +52,11 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def docker_kind() -> str:
     return require("docker")
+
+
+@pytest.fixture
+def bubblewrap_kind() -> str:
+    return require("bubblewrap")
 
 
 def require(kind: str) -> str:

@@ -250,7 +250,7 @@ async def test_a_forged_answer_deceives_only_its_own_call(fresh: Sandbox) -> Non
     assert (await fresh.execute("1 + 1")).result == "2"
 
 
-@pytest.mark.parametrize("field", ['"images": ["no base64"]', '"result": {"a": 1}', '"images": "x"', '"error": 5'])
+@pytest.mark.parametrize("field", ['"images": ["no base64"]', '"result": {"a": 1}'])
 async def test_an_answer_of_the_wrong_shape_costs_the_sandbox_its_life(fresh: Sandbox, field: str) -> None:
     outcome = await fresh.execute(FORGE.replace("FIELD", field))
 
