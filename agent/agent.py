@@ -7,6 +7,7 @@ and a message that was cut has an end.
 """
 
 import asyncio
+import platform
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import asdict
@@ -283,6 +284,7 @@ class Agent:
             "run",
             format=FORMAT,
             ostinato=__version__,
+            python=platform.python_version(),
             engine=self.engine.name,
             vocabulary=self.tokenizer.encoding.name,
             effort=self.effort,

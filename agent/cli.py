@@ -1,6 +1,7 @@
 """The command line: from words to objects. Nothing heavy is imported before a command needs it."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -28,6 +29,7 @@ exit codes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
+    _prepare_streams()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)  # until a command has something to close
     parser = _parser()
@@ -169,6 +171,16 @@ def _chosen_sandbox(name: str) -> Kind:
         if name == kind:
             return kind
     raise CommandError(f"no sandbox named {name!r}; there is {', '.join(SANDBOXES)}", code=ExitCode.USAGE)
+
+
+def _prepare_streams() -> None:
+    """Fill streams that were closed (`2>&-`), before a file takes their number, and let no character fail to print."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  (for the whole process)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _complain(message: str, code: ExitCode) -> ExitCode:

@@ -1,6 +1,7 @@
 """The command line as its users meet it: real processes, what is on which stream, and the exit code."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -233,6 +234,31 @@ def test_a_reader_of_stderr_that_went_away_does_not_stop_the_run(start: Start, m
     out, _ = process.communicate(timeout=SECONDS)
 
     assert (process.returncode, out) == (0, b"It is 5.\n")
+
+
+@pytest.mark.parametrize(("closed", "out"), [("<&- 2>&-", b"It is 5.\n"), (">&-", b"")])
+def test_a_closed_stream_causes_no_traceback(
+    environment: dict[str, str], model: Model, tmp_path: Path, closed: str, out: bytes
+) -> None:
+    path = tmp_path / "run.jsonl"
+    words = [sys.executable, "-m", "ostinato", "run", "x", "--no-python", "--model", model(ANSWER)]
+    line = f"{shlex.join([*words, '--trajectory', str(path)])} {closed}"
+
+    ended = subprocess.run(["sh", "-c", line], env=environment, capture_output=True, timeout=SECONDS, check=False)
+
+    assert (ended.returncode, ended.stdout) == (0, out)
+    assert b"Traceback" not in ended.stderr
+    assert read_trajectory(path).reason == "answered"
+
+
+def test_an_answer_that_the_terminal_cannot_encode_is_printed_as_far_as_it_can(
+    run: Run, model: Model, environment: dict[str, str]
+) -> None:
+    environment["PYTHONIOENCODING"] = "ascii"
+
+    ended = run("run", "x", "--no-python", "--model", model("<|channel|>final<|message|>21 °C → fine<|return|>"))
+
+    assert (ended.code, ended.out) == (0, "21 ?C ? fine\n")
 
 
 @pytest.fixture

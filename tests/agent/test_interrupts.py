@@ -139,6 +139,36 @@ def test_an_interrupted_generation_keeps_what_was_said(
     assert recording.messages[-1].text.startswith(" hm hm")
 
 
+PROGRAM = """
+import asyncio
+from ostinato import Agent, scripted_engine, tool
+
+@tool
+async def wait() -> str:
+    print("waiting", flush=True)
+    await asyncio.Event().wait()
+
+call = "<|channel|>commentary to=functions.wait<|message|>{}<|call|>"
+with Agent(scripted_engine(call, "<|channel|>final<|message|>Hello.<|return|>"), tools=[wait]) as agent:
+    try:
+        agent.run_sync("x")
+    except KeyboardInterrupt:
+        print(agent.conversation[-1].text)
+    print(agent.run_sync("y").text)
+"""
+
+
+def test_ctrl_c_in_run_sync_is_a_keyboard_interrupt_after_which_the_agent_goes_on(environment: dict[str, str]) -> None:
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"waiting\n"
+
+        process.send_signal(signal.SIGINT)
+
+        assert process.communicate(timeout=SECONDS)[0] == b"error: no result: interrupted\nHello.\n"
+    assert process.returncode == 0
+
+
 def test_an_interrupt_ends_a_run_whose_activity_nobody_reads(start: Start, model: Model) -> None:
     process = start("run", "x", "--no-python", "--model", model(ENDLESS))
     assert process.stderr is not None
