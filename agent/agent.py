@@ -58,13 +58,14 @@ class Agent:
         current_date: date | None = None,
         trajectory: Trajectory | None = None,
     ) -> None:
-        model = engine if isinstance(engine, Model) else Model(name=engine.name, engine=engine)
-        self.engine = model.engine
-        self.tokenizer = tokenizer or model.tokenizer or Tokenizer.o200k_harmony()
+        if isinstance(engine, Model):
+            tokenizer, sampling, engine = tokenizer or engine.tokenizer, sampling or engine.sampling, engine.engine
+        self.engine = engine
+        self.tokenizer = tokenizer or Tokenizer.o200k_harmony()
         self.toolbox = Toolbox(tools)
         self.effort = ReasoningEffort(effort)
         self.budget = budget or Budget()
-        self.sampling = sampling or model.sampling
+        self.sampling = sampling or Sampling()
         self.trajectory = trajectory
         self.conversation = Conversation()
         self._unanswered: list[Message] = []

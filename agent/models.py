@@ -15,11 +15,11 @@ VOCABULARY = "vocabulary.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model ready to use: `sampling` is what it is best run with; `tokenizer` None is the vocabulary of gpt-oss."""
+    """A model ready to use: `sampling` is what it is best run with."""
 
     name: str
     engine: Engine
-    tokenizer: Tokenizer | None = None
+    tokenizer: Tokenizer
     sampling: Sampling = field(default_factory=Sampling)
 
 
