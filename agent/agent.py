@@ -105,7 +105,9 @@ class Agent:
         """
         before = len(self.conversation)
         async with aclosing(self.stream(text)) as events:
-            finished = [event async for event in events if isinstance(event, Finished)][-1]
+            told = [event async for event in events if isinstance(event, Repaired | Finished)]
+        finished = told[-1]
+        assert isinstance(finished, Finished)
         return Result(
             text=finished.text,
             reason=finished.reason,
@@ -113,6 +115,7 @@ class Agent:
             turns=finished.turns,
             seconds=finished.seconds,
             messages=tuple(self.conversation)[before:],
+            repairs=tuple(event.repair for event in told if isinstance(event, Repaired)),
             detail=finished.detail,
             spent=finished.spent,
         )

@@ -7,8 +7,8 @@ from ostinato.agent.budget import Account, Budget, Spent
 from ostinato.agent.events import Finished, Reason
 from ostinato.agent.turn import Turn
 from ostinato.engine.interface import Usage
-from ostinato.harmony import Message
-from ostinato.tools import is_call
+from ostinato.harmony import Message, Repair
+from ostinato.tools import CallRepair, is_call
 
 SAME_CALLS = 3  # the same call with the same result this often is a loop
 SILENT_TURNS = 2  # after so many generations with neither a call nor an answer the model is given up
@@ -16,7 +16,11 @@ SILENT_TURNS = 2  # after so many generations with neither a call nor an answer 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What came of a run: the answer (or as much as there is), why it ended, and all messages it added."""
+    """What came of a run.
+
+    `text` is the answer, or as much as there is. `messages` are all that the run added to the conversation, and
+    `repairs` all that was malformed in what the model wrote.
+    """
 
     text: str
     reason: Reason
@@ -24,6 +28,7 @@ class Result:
     turns: int
     seconds: float
     messages: tuple[Message, ...]
+    repairs: tuple[Repair | CallRepair, ...] = ()
     detail: str = ""
     spent: Spent | None = None
 

@@ -27,7 +27,7 @@ from ostinato.sandbox import Limits, open_sandbox
 from ostinato.sandbox.choose import Kind
 from ostinato.tools import PythonTool
 
-GOODBYE_SECONDS = 0.7  # an interrupted run is gone within a second, however long its sandbox takes to close
+GOODBYE_SECONDS = 0.5  # an interrupted run is gone within a second, however long its sandbox takes to close
 _SPENT = {
     Spent.TURNS: (ExitCode.TURN_LIMIT, "--max-turns"),
     Spent.TOKENS: (ExitCode.TOKEN_BUDGET, "--max-tokens"),

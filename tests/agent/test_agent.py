@@ -158,6 +158,12 @@ async def test_repairs_of_calls_and_of_headers_are_events() -> None:
     assert events[-1].text == "It is 5."
 
 
+async def test_a_result_lists_the_repairs() -> None:
+    result = await Agent(scripted_engine(ADD.replace("functions.add", "add"), ANSWER), tools=[add]).run("x")
+
+    assert result.repairs == (CallRepair(written="add", assumed="functions.add"),)
+
+
 async def test_several_calls_of_one_generation_are_all_answered(can_go_on: Check) -> None:
     two = ADD.replace("<|call|>", "<|end|><|start|>assistant") + ADD.replace("2", "7")
     agent = Agent(scripted_engine(two, ANSWER), tools=[add])
