@@ -72,7 +72,7 @@ class Run:
     def out_of(self, spent: Spent) -> Finished:
         """Say that a part of the budget is spent."""
         limit = getattr(self.account.budget, spent)
-        return self.finished(Reason.BUDGET, f"the limit of {limit} {spent} is reached", spent=spent)
+        return self.finished(Reason.BUDGET, f"the budget of {spent} ({limit}) is spent", spent=spent)
 
     def finished(self, reason: Reason, detail: str = "", *, spent: Spent | None = None) -> Finished:
         """Say that the run is over."""

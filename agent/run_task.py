@@ -127,7 +127,8 @@ async def _prepare(options: TaskOptions, activity: Activity, stack: AsyncExitSta
                 tools.append(PythonTool(sandbox))
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
-    activity.note(f"{options.model} · effort {options.effort}")
+    where = f"Python in {tools[0].sandbox.kind}" if tools else "no Python"
+    activity.note(f"{options.model} · effort {options.effort} · {where}")
     return loading.result(), tools
 
 

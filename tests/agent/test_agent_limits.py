@@ -81,7 +81,7 @@ async def test_a_budget_of_time_stops_a_tool_that_waits_for_ever(can_go_on: Chec
     result = await agent.run("x")
 
     assert (result.reason, result.spent) == (Reason.BUDGET, Spent.SECONDS)
-    assert result.messages[-1].text == "error: no result: the limit of 0.05 seconds is reached"
+    assert result.messages[-1].text == "error: no result: the budget of seconds (0.05) is spent"
     assert can_go_on(agent)
 
 

@@ -59,6 +59,7 @@ def test_python_runs_in_the_sandbox_that_is_named(run: Run, model: Model, kind: 
     ended = run("run", "48271 * 9931?", "--sandbox", kind, "--model", model(compute, answer))
 
     assert (ended.code, ended.out) == (0, "479379301\n")
+    assert f"Python in {kind}" in ended.err
     assert "x * 9931" in ended.err
     assert "on stdout" in ended.err
 
@@ -116,13 +117,13 @@ def test_a_home_that_cannot_be_written_does_not_stop_a_run(run: Run, model: Mode
             (CALL, CALL),
             ["--max-turns", "1"],
             53,
-            "no answer (budget): the limit of 1 turns is reached; raise --max-turns",
+            "no answer (budget): the budget of turns (1) is spent; raise --max-turns",
         ),
         (
             (ANSWER,),
             ["--max-tokens", "2"],
             54,
-            "no answer (budget): the limit of 2 tokens is reached; raise --max-tokens",
+            "no answer (budget): the budget of tokens (2) is spent; raise --max-tokens",
         ),
         ((CALL, CALL, CALL), [], 1, "no answer (stuck): the same call brought the same result 3 times"),
         (("<|channel|>final<|message|>half",), [], 1, "no answer (cut): the model came to its token limit"),
@@ -148,7 +149,7 @@ def test_a_run_out_of_time_exits_with_55(run: Run, model: Model) -> None:
     ended = run("run", "x", "--no-python", "--quiet", "--model", endless, "--max-seconds", "0.2")
 
     assert ended.code == 55
-    assert "the limit of 0.2 seconds is reached; raise --max-seconds" in ended.err
+    assert "the budget of seconds (0.2) is spent; raise --max-seconds" in ended.err
 
 
 @pytest.mark.parametrize(
