@@ -6,6 +6,7 @@ good will first: models write `functions.python` for `python` and `get_weather` 
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from ostinato.harmony import Message, Role, ToolNamespace
@@ -75,9 +76,10 @@ class Toolbox:
         return Answer(reply=reply_to(call, text, author=recipient), repairs=repairs)
 
     async def close(self) -> None:
-        """Close every tool."""
-        for tool in self._tools.values():
-            await tool.close()
+        """Close every tool, also when one of them fails to."""
+        async with AsyncExitStack() as stack:
+            for tool in self._tools.values():
+                stack.push_async_callback(tool.close)
 
     async def _call(self, recipient: str, call: Message) -> str:
         name, function = self._split(recipient)
@@ -90,7 +92,10 @@ class Toolbox:
         for prefix in _PREFIXES:
             bare = bare.removeprefix(prefix)
         candidates = (written, f"{_FUNCTIONS}.{bare}", bare)
-        return next((candidate for candidate in candidates if self._split(candidate)[0] in self._tools), None)
+        # What follows the name of a tool without functions means nothing: models write `python.exec` too.
+        owners = tuple(candidate.partition(".")[0] for candidate in candidates)
+        recipients = self.recipients
+        return next((each for each in (*candidates, *owners) if each in recipients), None)
 
     def _split(self, recipient: str) -> tuple[str, str | None]:
         """Split `browser.search` into the tool's name and its function; a tool's own name has no function."""

@@ -92,6 +92,8 @@ async def test_a_plain_function_is_a_tool_in_the_namespace_functions() -> None:
         ("function.add", "functions.add"),
         ("functions.functions.add", "functions.add"),
         ("functions.library.find", "library.find"),
+        ("shout.loud", "shout"),
+        ("functions.shout.loud", "shout"),
     ],
 )
 async def test_a_recipient_with_a_wrong_prefix_is_read_as_it_was_meant_and_says_so(written: str, assumed: str) -> None:
@@ -109,6 +111,13 @@ async def test_an_unknown_tool_is_answered_with_the_tools_there_are() -> None:
         answer.reply.text == "error: no tool named 'nobody'; there is shout, library.find, library.open, functions.add"
     )
     assert answer.reply.author.name == "nobody"
+
+
+@pytest.mark.parametrize("written", ["library", "library.burn", "functions", "functions.", "", ".", "find"])
+async def test_a_recipient_that_could_mean_several_things_is_unknown(written: str) -> None:
+    answer = await Toolbox([Library(), add]).answer(call_to(written))
+
+    assert answer.reply.text == f"error: no tool named {written!r}; there is library.find, library.open, functions.add"
 
 
 async def test_without_tools_an_unknown_tool_is_told_so() -> None:
