@@ -25,7 +25,7 @@ from ostinato.sandbox.frames import Rules
 from ostinato.sandbox.interface import Limits, SandboxUnavailable
 from ostinato.sandbox.program import environment, program
 from ostinato.sandbox.seccomp import filter_program
-from ostinato.sandbox.session import ChannelSandbox
+from ostinato.sandbox.session import Channel, ChannelSandbox
 
 NOBODY = 65534
 LAST_WORDS_BYTES = 2000
@@ -62,25 +62,27 @@ class BubblewrapSandbox(ChannelSandbox):
             raise SandboxUnavailable("bubblewrap is for Linux; here a Docker engine is needed")
         bwrap, python = find_bwrap(), self._python or find_python()
         group = _make_group(self.limits)
-        self._tell_weakness(has_group=group is not None)
-        inside = program(self._rules_without(group))
-        command = [python, "-I", "-B", "-X", "utf8", "-c", inside]
-        return BubblewrapBox([bwrap, *walls(self.limits, python=python, group=group)], command, group)
+        self.weaker = describe_weakness(has_group=group is not None)
+        command = [python, "-I", "-B", "-X", "utf8", "-c", program(self._rules_without(group))]
+        try:
+            return BubblewrapBox([bwrap, *walls(self.limits, python=python, group=group)], command, group)
+        except OSError as error:
+            if group is not None:
+                group.remove()
+            raise SandboxUnavailable(f"bwrap could not be started: {error}") from error
+
+    def _ready(self) -> Channel:
+        channel = super()._ready()
+        if self._on_notice is not None:
+            self._on_notice(f"running code in bubblewrap, which is weaker than Docker: {self.weaker}")
+            self._on_notice = None
+        return channel
 
     def _rules_without(self, group: Cgroup | None) -> Rules:
         """Return what the supervisor and each process's own limits must do, as no engine does it."""
         rules = self._rules()
         more = {"NPROC": self.limits.processes, "NOFILE": OPEN_FILES, "CORE": 0, "FSIZE": self.limits.disk_bytes}
         return replace(rules, rlimits=rules.rlimits | more, max_files=self.limits.files, counts_memory=group is None)
-
-    def _tell_weakness(self, *, has_group: bool) -> None:
-        total = (
-            "" if has_group else "memory in total is only looked at ten times a second, CPU use is not limited, and "
-        )
-        self.weaker = f"{total}the code can read this machine's /usr"
-        if self._on_notice is not None:
-            self._on_notice(f"running code in bubblewrap, which is weaker than Docker: {self.weaker}")
-            self._on_notice = None
 
 
 class BubblewrapBox:
@@ -197,6 +199,12 @@ def find_python() -> str:
             " system-wide, or do not run as root"
         )
     return sys.executable
+
+
+def describe_weakness(*, has_group: bool) -> str:
+    """Say in what this sandbox is weaker than a container."""
+    total = "" if has_group else "memory in total is only looked at ten times a second, CPU use is not limited, and "
+    return f"{total}the code can read this machine's /usr"
 
 
 def walls(limits: Limits, *, python: str, group: Cgroup | None) -> list[str]:

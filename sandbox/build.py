@@ -31,8 +31,8 @@ MMDEBSTRAP = [
     "--variant=extract",
     f"--include={DEBIAN_PACKAGES}",
     *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("doc", "man", "locale")),
-    f'--customize-hook=mkdir -p "$1/mnt/data" "$1{SITE}"',
-    '--customize-hook=find "$1" -xdev -type f -perm /6000 -exec chmod a-s {} +',
+    f'--extract-hook=mkdir -p "$1/mnt/data" "$1{SITE}"',
+    '--extract-hook=find "$1" -xdev -type f -perm /6000 -exec chmod a-s {} +',
 ]
 CHANGES = ["USER 65534:65534", "WORKDIR /mnt/data"]
 
@@ -100,8 +100,8 @@ def _build_from_debian(client: docker.DockerClient, *, packages: bool) -> str:
         hooks = []
         if packages:
             _run(_pip_install(site))
-            hooks.append(f'--customize-hook=cp -r {site}/. "$1{SITE}"')
-            hooks.append(f'--customize-hook=chroot "$1" python3 -m compileall -q {SITE}')
+            hooks.append(f'--extract-hook=cp -r {site}/. "$1{SITE}"')
+            hooks.append(f'--extract-hook=chroot "$1" python3 -m compileall -q {SITE}')
         _run([*MMDEBSTRAP, *hooks, DEBIAN_SUITE, str(root)])
         repository, _, version = tag.partition(":")
         client.api.import_image_from_file(str(root), repository=repository, tag=version, changes=CHANGES)

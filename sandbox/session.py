@@ -118,8 +118,8 @@ class ChannelSandbox(ABC):
         """Start a box; blocking. Raises SandboxUnavailable."""
 
     def _rules(self) -> Rules:
-        memory = self.limits.memory_bytes
-        return Rules(memory_bytes=memory, output_chars=self.limits.output_chars, rlimits={"DATA": memory * 7 // 8})
+        memory = self.limits.memory_bytes  # a little less for one process, so that it gets a MemoryError and lives
+        return Rules(memory_bytes=memory, output_chars=self.limits.output_chars, rlimits={"DATA": memory * 15 // 16})
 
     async def start(self) -> None:
         """Make the sandbox ready."""

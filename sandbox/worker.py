@@ -180,11 +180,14 @@ def figures() -> list[str]:
     if pyplot is None:
         return []
     images, room = [], MAX_IMAGE_BYTES
-    for number in pyplot.get_fignums()[:MAX_IMAGES]:
+    numbers = pyplot.get_fignums()
+    for number in numbers[:MAX_IMAGES]:
         png = io.BytesIO()
         pyplot.figure(number).savefig(png, format="png")
         if png.tell() <= room:
             room -= png.tell()
             images.append(base64.b64encode(png.getvalue()).decode("ascii"))
     pyplot.close("all")
+    if dropped := len(numbers) - len(images):
+        sys.stderr.write(f"{dropped} figures are not shown: at most {MAX_IMAGES} and {MAX_IMAGE_BYTES} bytes are\n")
     return images

@@ -137,6 +137,9 @@ async def test_figures_come_back_as_png(sandbox: Sandbox) -> None:
 
     assert (await sandbox.execute(fake)).images == (PNG, PNG)
     assert (await sandbox.execute("1")).images == ()
+    too_many = await sandbox.execute("open_figures.extend(range(12))")
+    assert too_many.images == (PNG,) * 8
+    assert too_many.stderr.startswith("4 figures are not shown")
 
 
 async def test_files_go_in_and_come_out(sandbox: Sandbox) -> None:
