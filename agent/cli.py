@@ -103,11 +103,11 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
     run.add_argument("--effort", choices=EFFORTS, default="medium", help="how long to reason (default: medium)")
     run.add_argument("--sandbox", choices=SANDBOXES, help="where Python runs (default: auto)")
     run.add_argument("--no-python", action="store_true", help="give the model no Python")
-    run.add_argument("--max-turns", type=_positive(int), default=50, metavar="N", help="generations (default: 50)")
-    run.add_argument("--max-tokens", type=_positive(int), metavar="N", help="sampled tokens (default: no limit)")
-    run.add_argument("--max-seconds", type=_positive(float), metavar="S", help="time in all (default: no limit)")
-    run.add_argument("--temperature", type=_temperature, metavar="T", help="0 is greedy (default: the model's own)")
-    run.add_argument("--seed", type=int, metavar="N", help="make sampling repeatable")
+    run.add_argument("--max-turns", type=_COUNT, default=50, metavar="N", help="generations (default: 50)")
+    run.add_argument("--max-tokens", type=_COUNT, metavar="N", help="sampled tokens (default: no limit)")
+    run.add_argument("--max-seconds", type=_SECONDS, metavar="S", help="time in all (default: no limit)")
+    run.add_argument("--temperature", type=_TEMPERATURE, metavar="T", help="0 is greedy (default: the model's own)")
+    run.add_argument("--seed", type=_SEED, metavar="N", help="make sampling repeatable")
     run.add_argument("--quiet", "-q", action="store_true", help="show no activity")
     run.add_argument("--trajectory", type=Path, metavar="FILE", help="record the run here (default: the data folder)")
     run.set_defaults(command=_run)
@@ -131,27 +131,25 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(_complain(f"{message}; see '{self.prog} --help'", ExitCode.USAGE))
 
 
-def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+def _number(kind: Callable[[str], float], claim: str, is_right: Callable[[float], bool]) -> Callable[[str], float]:
+    """Make the type of a flag: a number of which `claim` is true."""
+
     def parse(text: str) -> float:
         try:
             number = kind(text)
         except ValueError:
-            number = 0
-        if not 0 < number < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+            number = float("nan")
+        if not is_right(number):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {claim}")
         return number
 
     return parse
 
 
-def _temperature(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 10:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 10")
-    return number
+_COUNT = _number(int, "whole number above 0", lambda number: number > 0)
+_SECONDS = _number(float, "number above 0", lambda number: 0 < number < float("inf"))
+_TEMPERATURE = _number(float, "number from 0 to 10", lambda number: 0 <= number <= 10)
+_SEED = _number(int, "whole number from 0 to 2^63 - 1", lambda number: 0 <= number < 2**63)
 
 
 def _task(text: str) -> str:
