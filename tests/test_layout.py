@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -35,3 +36,21 @@ def test_a_script_with_its_own_tools_folder_gets_its_own_and_ours(tmp_path: Path
     printed = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
 
     assert printed.split() == ["True", "Toolbox"]
+
+
+def test_a_wheel_built_from_a_clone_without_symbolic_links_holds_every_layer_and_runs(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    command = ["git", "-c", "core.symlinks=false", "clone", "-q", "--no-hardlinks", ROOT, clone]
+    subprocess.run(command, check=True)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, clone]
+    subprocess.run(build, check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        wheel.extractall(tmp_path / "installed")
+
+    imports = f"import {', '.join(MAPPING['packages'])}; print(ostinato.__file__)"
+    run = [sys.executable, "-c", imports]
+    printed = subprocess.run(run, capture_output=True, text=True, check=True, cwd=tmp_path / "installed").stdout
+
+    assert Path(printed.strip()).is_relative_to(tmp_path)
+    shipped = {path.name for path in (tmp_path / "installed/ostinato").rglob("*") if path.suffix not in {".py", ".pyc"}}
+    assert {"o200k_base.xz", "model.safetensors", "vocabulary.json", "Dockerfile", "py.typed"} <= shipped
