@@ -140,6 +140,7 @@ def save_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / "model.safetensors.partial"
     save_file(stored, partial, metadata={"format": "pt"})
+    partial.chmod(0o644)  # safetensors makes files that only their owner can read
     os.replace(partial, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n")
 

@@ -98,12 +98,10 @@ def held_out_questions(split: Split, python_questions: int, seed: int) -> Iterat
 async def ask(model: Model, sandbox: Sandbox, episode: Episode, split: Split) -> Verdict:
     """Ask one question in a conversation of its own."""
     agent = Agent(
-        model.engine,
-        tokenizer=model.tokenizer,
+        model,
         tools=[PythonTool(sandbox)],
         effort=episode.effort,
         budget=Budget(turns=MOST_TURNS, tokens=MOST_TOKENS),
-        sampling=model.sampling,
         current_date=episode.today,
     )
     result = await agent.run(episode.question)
@@ -116,7 +114,7 @@ async def ask(model: Model, sandbox: Sandbox, episode: Episode, split: Split) ->
         expected=episode.expected,
         answer=result.text,
         is_right=contains(result.text, episode.expected),
-        repairs=0,
+        repairs=len(result.repairs),
         analysis_tokens=sum(_thought(model, message) for message in result.messages),
     )
 
