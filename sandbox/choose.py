@@ -1,17 +1,14 @@
 """Which sandbox to use: Docker where an engine answers, else bubblewrap with a word about it, else none at all."""
 
 from collections.abc import Callable
-from typing import Literal
 
 from ostinato.sandbox.interface import Limits, Outcome, Sandbox, SandboxUnavailable
 
-Kind = Literal["auto", "docker", "bubblewrap"]
-
 
 def open_sandbox(
-    kind: Kind = "auto", *, limits: Limits | None = None, on_notice: Callable[[str], None] | None = None
+    kind: str = "auto", *, limits: Limits | None = None, on_notice: Callable[[str], None] | None = None
 ) -> Sandbox:
-    """Return a sandbox of `kind`, which starts with its first use.
+    """Return a sandbox of `kind` (auto, docker, bubblewrap), which starts with its first use.
 
     `auto` looks for a Docker engine when it starts and falls back to bubblewrap, telling `on_notice` in one line in
     what that is weaker. Code is never run unconfined: where neither works, `start` and `execute` raise
@@ -30,17 +27,16 @@ def open_sandbox(
         return BubblewrapSandbox(limits, on_notice=on_notice)
     if kind == "auto":
         candidates = (DockerSandbox(limits, on_notice=on_notice), BubblewrapSandbox(limits, on_notice=on_notice))
-        return FirstAvailable(*candidates, on_notice=on_notice)
+        return FirstAvailable(*candidates)
     raise ValueError(f"no sandbox named {kind!r}; there is auto, docker, bubblewrap")
 
 
 class FirstAvailable:
     """The first of several sandboxes that can be started; the choice is made once."""
 
-    def __init__(self, *candidates: Sandbox, on_notice: Callable[[str], None] | None = None) -> None:
+    def __init__(self, *candidates: Sandbox) -> None:
         self._candidates = candidates
         self._chosen: Sandbox | None = None
-        self._on_notice = on_notice or (lambda _: None)
 
     @property
     def kind(self) -> str:

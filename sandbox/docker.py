@@ -130,7 +130,9 @@ class DockerBox:
                 if kind != STDERR_STREAM:
                     return content
                 self._last_words = (self._last_words + content)[-LAST_WORDS_BYTES:]
-            self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+            if (left := deadline - time.monotonic()) <= 0:
+                raise TimeoutError
+            self._socket.settimeout(left)
             received = self._socket.recv(2**16)
             if not received:
                 return b""

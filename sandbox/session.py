@@ -85,8 +85,10 @@ class Channel:
         """Return the next frame, which must carry `number`."""
         deadline = time.monotonic() + seconds
         while True:
+            if (left := deadline - time.monotonic()) <= 0:
+                raise TimeoutError
             try:
-                received = self.box.receive(max(0.0, deadline - time.monotonic()))
+                received = self.box.receive(left)
             except TimeoutError:
                 raise
             except OSError as error:
@@ -152,7 +154,7 @@ class ChannelSandbox(ABC):
     async def _run(self, work: Callable[[], Result], stop: Event | None = None) -> Result:
         job = self._thread.submit(work)
         result = asyncio.wrap_future(job)
-        result.add_done_callback(_take_notice)
+        result.add_done_callback(_see_error)
         try:
             return await asyncio.shield(result)
         except asyncio.CancelledError:
@@ -243,7 +245,7 @@ class ChannelSandbox(ABC):
         return reply
 
 
-def _take_notice(job: "asyncio.Future[Result]") -> None:
+def _see_error(job: "asyncio.Future[Result]") -> None:
     """Look at an error that a cancelled caller will not: unseen ones are reported when they are forgotten."""
     if not job.cancelled():
         job.exception()

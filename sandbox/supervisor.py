@@ -227,7 +227,7 @@ class Supervisor:
         if run.stopped is None:
             run.stopped = why
             run.deadline = time.monotonic() + GRACE_SECONDS
-            for number in (signal.SIGCONT, signal.SIGINT):  # it may have stopped itself
+            for number in (signal.SIGINT, signal.SIGCONT):  # it may have stopped itself
                 os.kill(self._child.pid, number)
 
     def _lose(self, run: Run, why: str, *, files: str = "kept") -> None:

@@ -25,7 +25,7 @@ def why_missing(kind: str) -> str | None:
     """Say why a sandbox of `kind` cannot be had here; None if it can. The first call may build the image."""
 
     async def attempt() -> str | None:
-        sandbox = open_sandbox(kind)  # type: ignore[arg-type]
+        sandbox = open_sandbox(kind)
         try:
             await sandbox.start()
         except SandboxUnavailable as reason:
@@ -80,7 +80,7 @@ def shared() -> Iterator[dict[str, Sandbox]]:
 async def sandbox(kind: str, shared: dict[str, Sandbox]) -> Sandbox:
     """A sandbox without variables, files and processes of earlier tests; started once, as that takes longest."""
     if kind not in shared:
-        shared[kind] = open_sandbox(kind, limits=LIMITS)  # type: ignore[arg-type]
+        shared[kind] = open_sandbox(kind, limits=LIMITS)
     for code in ("import os; os._exit(0)", CLEAR):  # first the variables, which may hold all descriptors
         assert (await shared[kind].execute(code)).state_lost
     return shared[kind]
@@ -89,6 +89,6 @@ async def sandbox(kind: str, shared: dict[str, Sandbox]) -> Sandbox:
 @pytest.fixture
 async def fresh(kind: str) -> AsyncIterator[Sandbox]:
     """A sandbox of the test's own."""
-    sandbox = open_sandbox(kind, limits=LIMITS)  # type: ignore[arg-type]
+    sandbox = open_sandbox(kind, limits=LIMITS)
     yield sandbox
     await sandbox.close()

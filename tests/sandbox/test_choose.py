@@ -149,7 +149,7 @@ class LeakySandbox(ChannelSandbox):
 
 def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="no sandbox named 'chroot'; there is auto, docker, bubblewrap"):
-        open_sandbox("chroot")  # type: ignore[arg-type]
+        open_sandbox("chroot")
 
 
 @pytest.mark.parametrize("limits", [{"seconds": 0}, {"memory_bytes": -1}, {"output_chars": 10**9}])

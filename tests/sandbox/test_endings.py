@@ -61,7 +61,7 @@ def containers() -> set[str]:
 
 async def test_closing_leaves_no_process(kind: str) -> None:
     limits = marked(1)
-    sandbox = open_sandbox(kind, limits=limits)  # type: ignore[arg-type]
+    sandbox = open_sandbox(kind, limits=limits)
     await sandbox.execute("import subprocess\nsubprocess.Popen(['python3', '-c', 'import time; time.sleep(600)'])")
     assert programs(limits)
 
@@ -73,7 +73,7 @@ async def test_closing_leaves_no_process(kind: str) -> None:
 
 async def test_closing_ends_a_call_that_runs(kind: str) -> None:
     limits = marked(2)
-    sandbox = open_sandbox(kind, limits=limits)  # type: ignore[arg-type]
+    sandbox = open_sandbox(kind, limits=limits)
     await sandbox.start()
     call = asyncio.create_task(sandbox.execute("while True: pass"))
     await asyncio.wait([call], timeout=0.2)  # it never ends by itself
@@ -86,7 +86,7 @@ async def test_closing_ends_a_call_that_runs(kind: str) -> None:
 
 async def test_closing_an_unused_sandbox_starts_nothing(kind: str) -> None:
     limits = marked(3)
-    await open_sandbox(kind, limits=limits).close()  # type: ignore[arg-type]
+    await open_sandbox(kind, limits=limits).close()
 
     assert not programs(limits)
 
@@ -129,7 +129,7 @@ asyncio.run(main())
 
 async def test_a_sandbox_that_answers_nothing_is_replaced(kind: str) -> None:
     limits = marked(5)
-    sandbox = open_sandbox(kind, limits=limits)  # type: ignore[arg-type]
+    sandbox = open_sandbox(kind, limits=limits)
     assert isinstance(sandbox, ChannelSandbox)
     sandbox.answer_seconds = 1
     await sandbox.execute("x = 1")
@@ -152,7 +152,7 @@ async def test_a_sandbox_that_answers_nothing_is_replaced(kind: str) -> None:
 
 async def test_a_sandbox_killed_from_outside_is_replaced(kind: str) -> None:
     limits = marked(6)
-    sandbox = open_sandbox(kind, limits=limits)  # type: ignore[arg-type]
+    sandbox = open_sandbox(kind, limits=limits)
     await sandbox.start()
     for pid in programs(limits):
         os.kill(pid, signal.SIGKILL)
