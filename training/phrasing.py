@@ -1,17 +1,27 @@
 """A paraphrase grammar: many ways of asking the same thing, some of them kept for the test.
 
-A phrase is text with `[this|that]` choices, which nest, and `{name}` slots. A phrase that starts with `~` is held out:
-it is never used in training, only to measure how the model does on phrasings it has not seen. The same goes for frames,
-the sentences around a phrase.
+A phrase is text with `[this|that]` choices, which nest, and `{name}` slots. The phrases of each kind of question stand
+in `phrases/`, by the form they have: nouns and commands get a sentence, a *frame*, around them. One phrase in eight,
+chosen by its hash, is held out: it is never used in training, only to measure how the model does on phrasings it has
+not seen. Some frames (those that start with `~`) are held out too.
 """
 
 import random
 import string
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Literal
 
 HELD_OUT = "~"
+HELD_OUT_SHARE = 8
+NEW_FRAME = 0.3  # how often a held-out phrase also gets a held-out frame
+FORGETFUL, FORGOTTEN = 0.12, 0.12  # in training: questions that lack words, and the share of words they lack
+
+Form = Literal["nouns", "commands", "sentences"]
 
 
 class Split(StrEnum):
@@ -32,13 +42,31 @@ class Split(StrEnum):
         return self is Split.PHRASINGS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phrases:
-    """Ways to ask for one thing: as noun phrases, as commands, and as whole sentences."""
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One way to ask for one thing: a noun phrase, a command, or a whole sentence."""
 
-    nouns: Sequence[str] = ()
-    commands: Sequence[str] = ()
-    sentences: Sequence[str] = ()
+    form: Form
+    text: str
+    is_held_out: bool
+
+
+@cache
+def load_phrases(name: str) -> tuple[Phrase, ...]:
+    """Read the phrases of the kind called `name`; at least one of them is held out."""
+    path = Path(__file__).parent / "phrases" / f"{name.replace(' ', '_')}.txt"
+    form: Form = "sentences"
+    found: dict[tuple[Form, str], int] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        match line:
+            case "nouns" | "commands" | "sentences":
+                form = line
+            case _:
+                found[form, line.strip()] = zlib.crc32(f"{name} {form} {line.strip()}".encode())
+    least = min(found.values())
+    return tuple(
+        Phrase(form, text, number % HELD_OUT_SHARE == 0 or number == least) for (form, text), number in found.items()
+    )
 
 
 NOUN_FRAMES = (
@@ -94,13 +122,16 @@ SENTENCE_FRAMES = (
 )
 
 
-def choose(options: Sequence[str], rng: random.Random, *, held_out: bool) -> str:
-    """Pick a phrase that is held out, or one that is not, and strip the mark.
+FRAMES: Mapping[Form, Sequence[str]] = {
+    "nouns": NOUN_FRAMES,
+    "commands": COMMAND_FRAMES,
+    "sentences": SENTENCE_FRAMES,
+}
 
-    Raises:
-        IndexError: if there is none of that sort.
-    """
-    fitting = [option for option in options if option.startswith(HELD_OUT) == held_out]
+
+def choose_frame(form: Form, rng: random.Random, *, held_out: bool) -> str:
+    """Pick a frame that is held out, or one that is not, and strip the mark."""
+    fitting = [frame for frame in FRAMES[form] if frame.startswith(HELD_OUT) == held_out]
     return rng.choice(fitting).removeprefix(HELD_OUT)
 
 
@@ -118,25 +149,19 @@ def fill(phrase: str, values: Mapping[str, str]) -> str:
     return string.Formatter().vformat(phrase, (), values)
 
 
-def ask(phrases: Phrases, values: Mapping[str, str], rng: random.Random, split: Split) -> str:
+def ask(phrases: Sequence[Phrase], values: Mapping[str, str], rng: random.Random, split: Split) -> str:
     """Word a question: pick a phrase and a frame, dress it up, and fill in the values."""
-    forms = [
-        (options, frames)
-        for options, frames in (
-            (phrases.nouns, NOUN_FRAMES),
-            (phrases.commands, COMMAND_FRAMES),
-            (phrases.sentences, SENTENCE_FRAMES),
-        )
-        for _ in options  # every phrase is as likely as any other
-        if any(option.startswith(HELD_OUT) == split.new_phrasing for option in options)
-    ]
-    options, frames = rng.choice(forms)
-    frame = choose(frames, rng, held_out=False)
-    if split.new_phrasing and rng.random() < 0.3:
-        frame = choose(frames, rng, held_out=True)
-    phrase = choose(options, rng, held_out=split.new_phrasing)
-    sentence = expand(frame, rng).replace("{x}", expand(phrase, rng))
+    phrase = rng.choice([phrase for phrase in phrases if phrase.is_held_out == split.new_phrasing])
+    frame = choose_frame(phrase.form, rng, held_out=split.new_phrasing and rng.random() < NEW_FRAME)
+    sentence = expand(frame, rng).replace("{x}", expand(phrase.text, rng))
+    if split is Split.TRAIN and rng.random() < FORGETFUL:
+        sentence = forget(sentence, rng)
     return fill(dress(" ".join(sentence.split()), rng), values)
+
+
+def forget(sentence: str, rng: random.Random) -> str:
+    """Leave out some words, but no slots: a model that has met such sentences leans on no single word."""
+    return " ".join(word for word in sentence.split() if "{" in word or rng.random() > FORGOTTEN)
 
 
 def dress(sentence: str, rng: random.Random) -> str:

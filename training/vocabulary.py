@@ -1,4 +1,4 @@
-"""The embedded model's vocabulary: about 1,500 byte-pair tokens, made from the generator's own text.
+"""The embedded model's vocabulary: 2,048 byte-pair tokens, made from the generator's own text.
 
 What is always the same (the passages of the system message) is one token each, so that prompts are short. Words of
 the phrasings and of the code are one token, with and without the space before them. Words that questions are *about*
@@ -22,14 +22,7 @@ from ostinato.training.episodes import AFTERWARDS, INSTRUCTIONS, PYTHON, Episode
 from ostinato.training.kinds import PYTHON_KINDS
 from ostinato.training.kinds.talk import TALK
 from ostinato.training.kinds.units import CONVERSIONS
-from ostinato.training.phrasing import (
-    COMMAND_FRAMES,
-    HELD_OUT,
-    NOUN_FRAMES,
-    SENTENCE_FRAMES,
-    Split,
-    expand,
-)
+from ostinato.training.phrasing import Phrase, Split, choose_frame, expand
 from ostinato.training.values import Values
 
 SPECIAL_TOKENS = (
@@ -37,7 +30,7 @@ SPECIAL_TOKENS = (
     "<|message|>", "<|call|>",
 )  # fmt: skip
 WORDS = r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|[\r\n]+ *|\s"
-SIZE = 1536
+SIZE = 2048
 PIECES = 320  # byte-pair merges for words that have no token of their own
 LONGEST_PIECE = 4
 HEADERS = (" to=python", " to=assistant")
@@ -126,9 +119,8 @@ def _merge(parts: list[str], pair: tuple[str, str]) -> list[str]:
 
 def fixed_texts(rng: random.Random) -> Iterator[str]:
     """Yield the wording of questions, thoughts, code and answers, without the values, as often as it matters."""
-    for frames, forms in ((NOUN_FRAMES, "nouns"), (COMMAND_FRAMES, "commands"), (SENTENCE_FRAMES, "sentences")):
-        for phrases in (*(kind.phrases for kind in PYTHON_KINDS), *(talk.phrases for talk in TALK)):
-            yield from _worded(frames, getattr(phrases, forms), rng)
+    for phrases in (*(kind.phrases for kind in PYTHON_KINDS), *(talk.phrases for talk in TALK)):
+        yield from _worded(phrases, rng)
     for kind in PYTHON_KINDS:
         for effort in ReasoningEffort:
             yield from _without_slots(*[plan(kind, effort)] * 30)
@@ -143,12 +135,12 @@ def fixed_texts(rng: random.Random) -> Iterator[str]:
     yield from (text for _ in range(4000) for text in _punctuation(next(stream)))
 
 
-def _worded(frames: Iterable[str], phrases: Iterable[str], rng: random.Random) -> Iterator[str]:
-    known = [frame for frame in frames if not frame.startswith(HELD_OUT)]
+def _worded(phrases: Iterable[Phrase], rng: random.Random) -> Iterator[str]:
     for phrase in phrases:
-        if not phrase.startswith(HELD_OUT):
-            for _ in range(12):
-                text = expand(rng.choice(known), rng).replace("{x}", expand(phrase, rng))
+        if not phrase.is_held_out:
+            for _ in range(6):
+                frame = expand(choose_frame(phrase.form, rng, held_out=False), rng)
+                text = frame.replace("{x}", expand(phrase.text, rng))
                 yield from _without_slots(text[:1].upper() + text[1:] if rng.random() < 0.5 else text)
 
 

@@ -3,15 +3,20 @@
 import random
 import re
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
 from ostinato.harmony import Channel, ReasoningEffort, Role, Tokenizer, render_training
+from ostinato.training import phrasing
 from ostinato.training.episodes import PYTHON, episodes, python_episode, run
 from ostinato.training.evaluate import contains, held_out_questions, wilson
 from ostinato.training.kinds import PYTHON_KINDS, Kind
-from ostinato.training.phrasing import Split, expand
+from ostinato.training.kinds.talk import TALK, Talk
+from ostinato.training.phrasing import Phrase, Split, ask, expand, load_phrases
 from ostinato.training.values import is_for_test
+
+PHRASES = Path(phrasing.__file__).parent / "phrases"
 
 
 def code_of(episode: object) -> str:
@@ -42,16 +47,29 @@ def test_no_test_question_occurs_in_training() -> None:
         assert all(is_for_test(f"{kind} {code}") for kind, code in tested)
 
 
-@pytest.mark.parametrize("kind", PYTHON_KINDS, ids=lambda kind: kind.name)
-def test_held_out_phrases_are_never_used_in_training(kind: Kind) -> None:
-    phrases = (*kind.phrases.nouns, *kind.phrases.commands, *kind.phrases.sentences)
-    held_out = [phrase[1:] for phrase in phrases if phrase.startswith("~") and "[" not in phrase]
-    long = [phrase for phrase in held_out if len(re.sub(r"{\w+}", " ", phrase).split()) > 3]
-    asked = [python_episode(kind, random.Random(seed), Split.TRAIN).question.lower() for seed in range(150)]
+@pytest.mark.parametrize("kind", [*PYTHON_KINDS, *TALK], ids=lambda kind: kind.name)
+def test_phrases_are_held_out_and_training_never_draws_them(kind: Kind | Talk) -> None:
+    held_out = [phrase for phrase in kind.phrases if phrase.is_held_out]
+    slots = {slot: "" for phrase in kind.phrases for slot in re.findall(r"{(\w+)}", phrase.text)}
+    lone = Phrase("sentences", "the only one left", is_held_out=False)
 
-    for phrase in long:
-        wording = re.compile(".+?".join(map(re.escape, re.split(r"{\w+}", phrase))))
-        assert not [question for question in asked if wording.search(question)]
+    assert 0 < len(held_out) < len(kind.phrases) / 2
+    assert "the only one left" in ask([*held_out, lone], slots, random.Random(0), Split.TRAIN).lower()
+    with pytest.raises(IndexError):
+        ask(held_out, slots, random.Random(0), Split.VALUES)
+
+
+@pytest.mark.parametrize("path", sorted(PHRASES.iterdir()), ids=lambda path: path.stem)
+def test_every_phrase_is_well_formed(path: Path) -> None:
+    phrases = load_phrases(path.stem.replace("_", " "))
+
+    for phrase in phrases:
+        expanded = {expand(phrase.text, random.Random(seed)) for seed in range(5)}
+        assert not any(set(text) & set("[]|") for text in expanded), phrase
+
+
+def test_no_file_of_phrases_lacks_its_kind() -> None:
+    assert {path.stem for path in PHRASES.iterdir()} == {k.name.replace(" ", "_") for k in (*PYTHON_KINDS, *TALK)}
 
 
 def test_thinking_is_longer_with_more_effort(tokenizer: Tokenizer) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ostinato.training.phrasing import Phrases
+from ostinato.training.phrasing import Phrase, load_phrases
 from ostinato.training.values import Values
 
 Slots = Mapping[str, str]
@@ -13,19 +13,23 @@ Slots = Mapping[str, str]
 class Kind:
     """One kind of question that Python answers.
 
-    `values` draws what the question is about. `goal` names what is asked for without values, `thought` with them;
+    Its phrases stand in `phrases/`, in the file of its name. `values` draws what the question is about. `goal` names what is asked for without values, `thought` with them;
     `code` and `answer` are templates over the same slots, `answer` with `{out}`, what the code printed.
     """
 
     name: str
     topic: str
     values: Callable[[Values], Slots]
-    phrases: Phrases
     goal: str
     thought: str
     code: str
     answer: str
     weight: float = 1.0
+
+    @property
+    def phrases(self) -> tuple[Phrase, ...]:
+        """The ways to ask it."""
+        return load_phrases(self.name)
 
 
 def shown_number(number: int | str, values: Values) -> str:

@@ -1,7 +1,6 @@
 """Questions about units of measure."""
 
 from ostinato.training.kinds.kind import Kind, Slots, shown_number
-from ostinato.training.phrasing import Phrases
 from ostinato.training.values import Values
 
 KM, MILE, METER, FOOT = ("km", "kilometers", "kilometres"), ("miles",), ("meters", "m", "metres"), ("feet", "ft")
@@ -44,11 +43,6 @@ def conversion(values: Values) -> Slots:
 UNITS = (
     Kind(
         name="convert", topic="units", values=conversion, weight=9.0,
-        phrases=Phrases(
-            nouns=("{x} in {t}", "{x} to {t}", "{x} as {t}", "{x} expressed in {t}", "the value of {x} in {t}", "the number of {t} in {x}", "{x} converted to {t}", "~the equivalent of {x} in {t}", "~the same amount as {x} but in {t}"),
-            commands=("convert {x} to {t}", "convert {x} into {t}", "change {x} to {t}", "turn {x} into {t}", "express {x} in {t}", "convert {n} from {s} to {t}", "transform {x} to {t}", "~translate {x} into {t}", "~rewrite {x} as {t}"),
-            sentences=("how many {t} are [there |]in {x}?", "how many {t} is {x}?", "how many {t} are {x}?", "how much is {x} in {t}?", "what is {x} in {t}?", "how many {t} make {x}?", "{x} is how many {t}?", "{x} equals how many {t}?", "{x} = ? {t}", "something [weighs|measures|takes|is] {x}. what is that in {t}?", "i have {x}. how many {t} is that?", "~if something is {x}, what would that be in {t}?", "~how many {t} would {x} amount to?"),
-        ),
         goal="a quantity in another unit", thought="Convert {v} {f} to {g}", code="{e}", answer="It is {out} {t}.",
     ),
 )  # fmt: skip
