@@ -1,14 +1,17 @@
 """Which sandbox to use: Docker where an engine answers, else bubblewrap with a word about it, else none at all."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from ostinato.sandbox.interface import Limits, Outcome, Sandbox, SandboxUnavailable
+
+Kind = Literal["auto", "docker", "bubblewrap"]
 
 
 def open_sandbox(
     kind: str = "auto", *, limits: Limits | None = None, on_notice: Callable[[str], None] | None = None
 ) -> Sandbox:
-    """Return a sandbox of `kind` (auto, docker, bubblewrap), which starts with its first use.
+    """Return a sandbox of `kind` (one of `Kind`), which starts with its first use.
 
     `auto` looks for a Docker engine when it starts and falls back to bubblewrap, telling `on_notice` in one line in
     what that is weaker. Code is never run unconfined: where neither works, `start` and `execute` raise

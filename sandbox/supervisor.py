@@ -46,6 +46,7 @@ class Run:
     cell: int
     reply: Frame | None = None
     stopped: str | None = None  # why it was interrupted
+    reminded: bool = False
     lost: bool = False
     notices: list[str] = field(default_factory=list)
 
@@ -207,9 +208,13 @@ class Supervisor:
         self._count(run)
         if run.lost:
             return
-        if time.monotonic() > run.deadline and run.stopped:
+        now = time.monotonic()
+        if now > run.deadline and run.stopped:
             self._lose(run, f"{run.stopped} and did not stop when interrupted, so the interpreter was killed")
-        elif time.monotonic() > run.deadline:
+        elif run.stopped and not run.reminded and now > run.deadline - GRACE_SECONDS / 2:
+            run.reminded = True
+            os.kill(self._child.pid, signal.SIGINT)  # the first may have come before the cell began, or been caught
+        elif now > run.deadline:
             self._interrupt(run, f"timed out after {run.patience}")
         elif run.out.total + run.err.total > FLOOD_BYTES:
             self._interrupt(run, f"stopped after {FLOOD_BYTES // 2**20} MB of output")
