@@ -89,8 +89,7 @@ class Agent:
             async with aclosing(self._work(run)) as events:
                 async for event in events:
                     yield event
-                    if run.is_abandoned:
-                        raise RuntimeError("another run began on this agent; give each task an agent of its own")
+                    run.insist()
         except Exception as error:
             self._abandon(run, Reason.ERROR, f"{type(error).__name__}: {error}")
             raise
@@ -170,6 +169,7 @@ class Agent:
                     for event in await self._answer(run, call):
                         yield event
         except (OutOfTime, PromptTooLong) as error:
+            run.insist()
             for event in self._close_turn(run.turn):
                 yield event
             is_late = isinstance(error, OutOfTime)
@@ -187,7 +187,7 @@ class Agent:
         turn = Turn(self.tokenizer)
         run.begin(turn)
         try:
-            while (number := await run.account.in_time(anext(ids, None))) is not None:
+            while (number := await run.in_time(anext(ids, None))) is not None:
                 run.account.tokens += 1
                 for item in turn.feed(number):
                     yield self._taken(item)
@@ -202,13 +202,15 @@ class Agent:
         began = run.account.seconds
         answering = asyncio.ensure_future(self.toolbox.answer(call))
         try:
-            answer = await run.account.in_time(asyncio.shield(answering))
+            answer = await run.in_time(asyncio.shield(answering))
         except asyncio.CancelledError:
             self._abandon(run, Reason.INTERRUPTED, "interrupted")  # first: a tool may take long to let go
             raise
         finally:
             answering.cancel()
             await asyncio.wait([answering])
+            if not answering.cancelled():
+                answering.exception()  # read, or asyncio complains of a tool that fails as it is stopped
         seconds = run.account.seconds - began
         run.count_call(call, answer.reply)
         self._record("tool", recipient=call.recipient, seconds=round(seconds, 6))

@@ -1,7 +1,9 @@
 """One run of an agent: what it has done and spent so far, and whether it goes on."""
 
 from collections import Counter
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ostinato.agent.budget import Account, Budget, Spent
 from ostinato.agent.events import Finished, Reason
@@ -10,7 +12,9 @@ from ostinato.engine.interface import Usage
 from ostinato.harmony import Message, Repair
 from ostinato.tools import CallRepair, is_call
 
-SAME_CALLS = 3  # the same call with the same result this often is a loop
+T = TypeVar("T")
+
+SAME_CALLS = 3  # the same call with the same result this often, and nothing new in between, is a loop
 SILENT_TURNS = 2  # after so many generations with neither a call nor an answer the model is given up
 
 
@@ -33,6 +37,9 @@ class Result:
     spent: Spent | None = None
 
 
+_Call = tuple[str | None, str, str]  # recipient, content and result
+
+
 class Run:
     """The ledger of one run. The agent acts; this only counts and judges."""
 
@@ -42,7 +49,8 @@ class Run:
         self.turn: Turn | None = None
         self.is_abandoned = False
         self._silent_turns = 0
-        self._calls: Counter[tuple[str | None, str, str]] = Counter()
+        self._calls: set[_Call] = set()
+        self._repeats: Counter[_Call] = Counter()  # since the last call that was new
 
     def begin(self, turn: Turn) -> None:
         """Count a generation that begins."""
@@ -57,13 +65,37 @@ class Run:
 
     def count_call(self, call: Message, reply: Message) -> None:
         """Remember a call and what came of it."""
-        self._calls[call.recipient, call.text, reply.text] += 1
+        made = (call.recipient, call.text, reply.text)
+        if made not in self._calls:
+            self._calls.add(made)
+            self._repeats.clear()
+        self._repeats[made] += 1
+
+    async def in_time(self, awaitable: Awaitable[T]) -> T:
+        """Wait as long as the budget allows.
+
+        Raises:
+            OutOfTime: if the time is up first.
+            RuntimeError: if the run was abandoned meanwhile.
+        """
+        result = await self.account.in_time(awaitable)
+        self.insist()
+        return result
+
+    def insist(self) -> None:
+        """Refuse to go on with a run that was abandoned: the conversation belongs to another one.
+
+        Raises:
+            RuntimeError: if it was.
+        """
+        if self.is_abandoned:
+            raise RuntimeError("another run began on this agent, or it was closed; give each task an agent of its own")
 
     def verdict(self) -> Finished | None:
         """Say how the run ends, None if it goes on: before the first generation, and after each with its calls."""
         if self.turn and (finished := self._verdict_on(self.turn)):
             return finished
-        if max(self._calls.values(), default=0) >= SAME_CALLS:
+        if max(self._repeats.values(), default=0) >= SAME_CALLS:
             return self.finished(Reason.STUCK, f"the same call brought the same result {SAME_CALLS} times")
         if spent := self.account.spent:
             return self.out_of(spent)

@@ -1,6 +1,7 @@
 """Whoever stops a run, and wherever: nothing is left open, and the agent can go on."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing
 
@@ -17,7 +18,7 @@ from ostinato.agent.events import (
     ToolStarted,
 )
 from ostinato.agent.scripted import harmony_ids, scripted_engine
-from ostinato.engine.interface import Sampling, Usage
+from ostinato.engine.interface import Sampling, TokenStream, Usage
 from ostinato.engine.scripted import ScriptedEngine
 from ostinato.tools import tool
 
@@ -81,8 +82,9 @@ class WaitsForEver(ScriptedEngine):
         self.waits = asyncio.Event()
         self.is_closed = False
 
-    def stream(self, ids: Sequence[int], *, sampling: Sampling, stop_ids: Collection[int]) -> "Waiting":  # type: ignore[override]
-        return Waiting(super().stream(ids, sampling=sampling, stop_ids=stop_ids), self)
+    def stream(self, ids: Sequence[int], *, sampling: Sampling, stop_ids: Collection[int]) -> TokenStream:  # type: ignore[override]
+        stream = super().stream(ids, sampling=sampling, stop_ids=stop_ids)
+        return Waiting(stream, self) if len(self.prompts) == 1 else stream
 
 
 class Waiting:
@@ -144,6 +146,66 @@ async def test_a_reader_that_stops_reading_leaves_an_agent_that_can_go_on(kind: 
 
     assert can_go_on(agent)
     assert (await agent.run("y")).text == "It is 5." or kind is MessageAdded
+
+
+async def test_a_run_that_waits_for_a_tool_when_another_begins_adds_nothing_more(can_go_on: Check) -> None:
+    started, release = asyncio.Event(), asyncio.Event()
+
+    @tool
+    async def wait() -> str:
+        started.set()
+        await release.wait()
+        return "too late"
+
+    agent = Agent(scripted_engine("<|channel|>commentary to=functions.wait<|message|>{}<|call|>", ANSWER), tools=[wait])
+    first = asyncio.create_task(agent.run("x"))
+    await started.wait()
+
+    later = await agent.run("y")
+    release.set()
+
+    with pytest.raises(RuntimeError, match="an agent of its own"):
+        await first
+    assert later.text == "It is 5."
+    assert agent.conversation[-1].text == "It is 5."
+    assert can_go_on(agent)
+
+
+async def test_a_run_whose_time_is_up_after_another_began_ends_only_itself(can_go_on: Check) -> None:
+    engine = WaitsForEver([[], harmony_ids(ANSWER)])
+    agent = Agent(engine, budget=Budget(seconds=0.05))
+    first = asyncio.create_task(agent.run("x"))
+    await engine.waits.wait()
+    later = agent.stream("y")
+    await anext(later)
+
+    with pytest.raises(RuntimeError, match="an agent of its own"):
+        await first
+
+    assert agent.conversation[-1].text == "y"
+    assert [event async for event in later]
+    assert can_go_on(agent)
+
+
+async def test_a_tool_that_fails_as_it_is_stopped_disturbs_nobody(can_go_on: Check) -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+
+    @tool
+    async def wait() -> str:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("it was already closed")
+
+    call = "<|channel|>commentary to=functions.wait<|message|>{}<|call|>"
+    agent = Agent(scripted_engine(call), tools=[wait], budget=Budget(seconds=0.05))
+
+    result = await agent.run("x")
+    gc.collect()
+
+    assert (result.reason, complaints) == (Reason.BUDGET, [])
+    assert can_go_on(agent)
 
 
 async def test_two_runs_at_once_on_one_agent_are_refused_and_the_later_one_is_done(can_go_on: Check) -> None:

@@ -50,6 +50,33 @@ async def test_the_same_call_with_another_result_is_progress() -> None:
     assert result.reason == Reason.ANSWERED
 
 
+async def test_the_same_call_after_something_new_is_progress() -> None:
+    @tool
+    def test() -> str:
+        return "2 failed"
+
+    @tool
+    def edit(line: int) -> str:
+        return "edited"
+
+    run = "<|channel|>commentary to=functions.test<|message|>{}<|call|>"
+    edits = [f'<|channel|>commentary to=functions.edit<|message|>{{"line": {line}}}<|call|>' for line in range(3)]
+    turns = [run, edits[0], run, edits[1], run, edits[2], run, ANSWER]
+
+    result = await Agent(scripted_engine(*turns), tools=[test, edit]).run("x")
+
+    assert result.reason == Reason.ANSWERED
+
+
+async def test_calls_that_only_alternate_are_stuck() -> None:
+    again = ADD.replace("2", "4")
+
+    result = await Agent(scripted_engine(*[ADD, again] * 5), tools=[add]).run("x")
+
+    assert result.reason == Reason.STUCK
+    assert result.turns < 8
+
+
 @pytest.mark.parametrize(
     ("budget", "spent", "turns"),
     [(Budget(turns=1), Spent.TURNS, 1), (Budget(tokens=25), Spent.TOKENS, 2), (Budget(tokens=5), Spent.TOKENS, 1)],
