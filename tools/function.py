@@ -52,7 +52,7 @@ class FunctionTool(Generic[P, R]):
             ToolError: if the arguments do not fit the signature, or by the function itself.
         """
         call = partial(cast("Callable[..., object]", self._function), **self._validated(request.content))
-        result = call() if inspect.iscoroutinefunction(self._function) else await asyncio.to_thread(call)
+        result = call() if inspect.iscoroutinefunction(self._function) else await asyncio.to_thread(_called, call)
         return _as_text(await result if inspect.isawaitable(result) else result)
 
     async def close(self) -> None:
@@ -61,7 +61,7 @@ class FunctionTool(Generic[P, R]):
     def _validated(self, content: str) -> dict[str, Any]:
         try:
             written = json.loads(content, strict=False) if content.strip() else {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ToolError(f"the arguments are not JSON: {error}; the signature is {self.signature}") from error
         if not isinstance(written, dict):
             kind = type(written).__name__
@@ -84,6 +84,14 @@ def tool(function: Callable[P, R]) -> FunctionTool[P, R]:
         TypeError: if a parameter has no annotation or cannot be passed by name.
     """
     return FunctionTool(function)
+
+
+def _called(call: Callable[[], object]) -> object:
+    """Call, and let no StopIteration out: a future cannot hold one, and its waiter would wait for ever (PEP 479)."""
+    try:
+        return call()
+    except StopIteration as error:
+        raise RuntimeError("the function raised StopIteration") from error
 
 
 def _described(function: Callable[..., object]) -> tuple[str, dict[str, str]]:

@@ -52,7 +52,7 @@ def unwrapped(content: str) -> str:
         return content
     try:
         arguments = json.loads(content, strict=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return content
     if isinstance(arguments, dict) and list(arguments) == ["code"] and isinstance(arguments["code"], str):
         return arguments["code"]

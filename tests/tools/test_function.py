@@ -1,5 +1,6 @@
 """A typed function becomes a tool: what the model is told, what its arguments become, what it is answered."""
 
+import asyncio
 import json
 import threading
 from dataclasses import dataclass
@@ -189,6 +190,7 @@ def test_a_tool_can_still_be_called_as_the_function_it_was() -> None:
     [
         ('{"city": "Oslo"', "the arguments are not JSON: Expecting ',' delimiter"),
         ("[1]", "the arguments are a list, not a JSON object"),
+        ('{"city": ' * 100_000, "the arguments are not JSON: maximum recursion depth exceeded"),
         ("{}", "'city' is missing"),
         ('{"city": 7}', "'city' is 7: input should be a valid string"),
         ('{"city": "Oslo", "unit": "K"}', "'unit' is 'K': input should be 'C' or 'F'"),
@@ -216,6 +218,15 @@ async def test_an_error_of_the_function_itself_is_no_message_for_the_model() -> 
 
     with pytest.raises(ZeroDivisionError):
         await call(broken, {})
+
+
+async def test_a_function_that_runs_out_of_items_is_a_defect_like_any_other() -> None:
+    @tool
+    def following() -> str:
+        return next(iter([]))
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await asyncio.wait_for(call(following, {}), 10)
 
 
 def test_a_function_the_model_could_not_call_is_refused_at_once() -> None:

@@ -32,6 +32,7 @@ def test_the_parts_of_an_outcome_follow_each_other_on_lines_of_their_own(outcome
         ('{"code": "1", "x": 2}', '{"code": "1", "x": 2}'),
         ('{"code": x}', '{"code": x}'),
         ("{1, 2}", "{1, 2}"),
+        ('{"code":' * 100_000, '{"code":' * 100_000),
         ("", ""),
     ],
 )
