@@ -4,7 +4,7 @@ Every line is an object with a `type` and `at`, the seconds since the run began:
 
     run        the first line: versions, engine, effort, sampling, budget, tools, when
     message    a message of the conversation, with the ids it was sampled as
-    turn       one generation: the ids as the engine gave them, and how many tokens its prompt had
+    turn       one generation: the ids as the engine gave them, and whether the model ended it by itself
     tool       who answered a call, and how long it took
     repair     how something malformed was read
     finished   the reason, the answer and the usage
@@ -12,7 +12,7 @@ Every line is an object with a `type` and `at`, the seconds since the run began:
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,8 @@ from ostinato.harmony import Message
 
 FORMAT = "ostinato-trajectory-1"
 _MESSAGE = TypeAdapter(Message)
+_RECORDS = TypeAdapter(tuple[dict[str, Any], ...])
+_IDS = TypeAdapter(list[int])
 
 
 class Trajectory:
@@ -44,7 +46,8 @@ class Trajectory:
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        return cls(path, path.open("x", encoding="utf-8"))
+        # Half a surrogate pair, which is no UTF-8, is written as JSON's own escape for it.
+        return cls(path, path.open("x", encoding="utf-8", errors="backslashreplace"))
 
     @classmethod
     def create_in(cls, folder: Path) -> "Trajectory":
@@ -82,27 +85,17 @@ class Trajectory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """A trajectory read back: all records as they were written, and what they say."""
+    """A trajectory read back.
+
+    `records` are as they were written, `messages` the conversation as far as it came, and `turns` the ids of every
+    generation, as `ScriptedEngine` takes them. `reason` is why the last run ended; None if the process was killed
+    first.
+    """
 
     records: tuple[dict[str, Any], ...]
-
-    @property
-    def messages(self) -> list[Message]:
-        """The conversation as far as it came."""
-        return [_MESSAGE.validate_python(record["message"]) for record in self._of("message")]
-
-    @property
-    def turns(self) -> list[list[int]]:
-        """The ids of every generation, as `ScriptedEngine` takes them."""
-        return [record["ids"] for record in self._of("turn")]
-
-    @property
-    def reason(self) -> str | None:
-        """Why the last run ended; None if the process was killed first."""
-        return next((record["reason"] for record in reversed(self.records) if record["type"] == "finished"), None)
-
-    def _of(self, kind: str) -> Iterator[dict[str, Any]]:
-        return (record for record in self.records if record["type"] == kind)
+    messages: list[Message]
+    turns: list[list[int]]
+    reason: str | None
 
 
 def read_trajectory(path: str | Path) -> Recording:
@@ -115,9 +108,22 @@ def read_trajectory(path: str | Path) -> Recording:
     lines = Path(path).read_text(encoding="utf-8", errors="replace").split("\n")
     complete = lines[:-1]  # after the last line break there is nothing, or a torn record
     try:
-        records = tuple(json.loads(line) for line in complete)
-        if not all("type" in record for record in records) or records[0]["format"] != FORMAT:
-            raise ValueError(f"its records are not those of {FORMAT}")
-    except (ValueError, LookupError, TypeError) as error:
-        raise ValueError(f"{path} is not a trajectory: {error}") from error
-    return Recording(records=records)
+        return _recording(_RECORDS.validate_python([json.loads(line) for line in complete]))
+    except (ValueError, LookupError, RecursionError) as error:
+        reason = str(error).partition("\n")[0]  # pydantic goes on for lines
+        raise ValueError(f"{path} is not a trajectory: {reason}") from error
+
+
+def _recording(records: tuple[dict[str, Any], ...]) -> Recording:
+    if not records or records[0].get("format") != FORMAT:
+        raise ValueError(f"its first record is not that of {FORMAT}")
+    return Recording(
+        records=records,
+        messages=[_MESSAGE.validate_python(record["message"]) for record in _of(records, "message")],
+        turns=[_IDS.validate_python(record["ids"]) for record in _of(records, "turn")],
+        reason=next((record["reason"] for record in _of(reversed(records), "finished")), None),
+    )
+
+
+def _of(records: Iterable[dict[str, Any]], kind: str) -> Iterator[dict[str, Any]]:
+    return (record for record in records if record["type"] == kind)

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from ostinato.agent.events import (
     ToolStarted,
 )
 from ostinato.agent.scripted import harmony_ids, scripted_engine
+from ostinato.agent.trajectory import Trajectory, read_trajectory
 from ostinato.engine.interface import Sampling, TokenStream, Usage
 from ostinato.engine.scripted import ScriptedEngine
 from ostinato.tools import tool
@@ -171,9 +173,10 @@ async def test_a_run_that_waits_for_a_tool_when_another_begins_adds_nothing_more
     assert can_go_on(agent)
 
 
-async def test_a_run_whose_time_is_up_after_another_began_ends_only_itself(can_go_on: Check) -> None:
+async def test_a_run_whose_time_is_up_after_another_began_ends_only_itself(can_go_on: Check, tmp_path: Path) -> None:
     engine = WaitsForEver([[], harmony_ids(ANSWER)])
-    agent = Agent(engine, budget=Budget(seconds=0.05))
+    trajectory = Trajectory.create(tmp_path / "t.jsonl")
+    agent = Agent(engine, budget=Budget(seconds=0.05), trajectory=trajectory)
     first = asyncio.create_task(agent.run("x"))
     await engine.waits.wait()
     later = agent.stream("y")
@@ -182,8 +185,9 @@ async def test_a_run_whose_time_is_up_after_another_began_ends_only_itself(can_g
     with pytest.raises(RuntimeError, match="an agent of its own"):
         await first
 
-    assert agent.conversation[-1].text == "y"
+    assert read_trajectory(trajectory.path).records[-1]["type"] == "message"
     assert [event async for event in later]
+    trajectory.close()
     assert can_go_on(agent)
 
 

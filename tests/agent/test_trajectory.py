@@ -7,7 +7,7 @@ import pytest
 
 from ostinato.agent.agent import Agent
 from ostinato.agent.scripted import harmony_ids, scripted_engine
-from ostinato.agent.trajectory import Trajectory, read_trajectory
+from ostinato.agent.trajectory import FORMAT, Trajectory, read_trajectory
 from ostinato.engine.scripted import ScriptedEngine
 from ostinato.harmony import Tokenizer
 from ostinato.tools import tool
@@ -104,13 +104,33 @@ def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
         Trajectory.create(path)
 
 
-@pytest.mark.parametrize("content", ["", "x\n", "[]\n", "{}\n", json.dumps({"type": "run", "format": "other"}) + "\n"])
-def test_another_file_is_no_trajectory(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "other.jsonl"
-    path.write_text(content)
+RUN = json.dumps({"type": "run", "format": FORMAT})
 
-    with pytest.raises(ValueError, match="is not a trajectory"):
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        ["x"],
+        ["[]"],
+        ["{}"],
+        ["[" * 100_000],
+        [json.dumps({"type": "run", "format": "other"})],
+        [RUN, '"type"'],
+        [RUN, "{}"],
+        [RUN, '{"type": "turn"}'],
+        [RUN, '{"type": "turn", "ids": "abc"}'],
+        [RUN, '{"type": "message", "message": {}}'],
+    ],
+)
+def test_another_file_is_no_trajectory_and_one_line_says_so(tmp_path: Path, lines: list[str]) -> None:
+    path = tmp_path / "other.jsonl"
+    path.write_text("".join(f"{line}\n" for line in lines))
+
+    with pytest.raises(ValueError, match=r"other\.jsonl is not a trajectory: .") as raised:
         read_trajectory(path)
+
+    assert "\n" not in str(raised.value)
 
 
 def test_harmony_text_becomes_special_tokens() -> None:
@@ -118,3 +138,12 @@ def test_harmony_text_becomes_special_tokens() -> None:
 
     assert harmony_ids("<|call|>") == [tokenizer.call]
     assert tokenizer.encode("<|call|>") != [tokenizer.call]
+
+
+async def test_text_that_is_no_unicode_is_recorded_and_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    with Trajectory.create(path) as trajectory:
+        agent = Agent(scripted_engine(CALL.replace("hé", r"\ud800"), ANSWER), tools=[shout], trajectory=trajectory)
+        await agent.run("half a pair: \udc00")
+
+    assert [message.text for message in read_trajectory(path).messages] == [each.text for each in agent.conversation]
