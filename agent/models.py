@@ -1,5 +1,6 @@
 """From the name of a model to its engine and vocabulary."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def load_model(name: str = NANO) -> Model:
         HarmonyError: if the folder's vocabulary file is not one.
     """
     if name.startswith(REPLAY):
-        return _replay(Path(name.removeprefix(REPLAY)).expanduser())
+        return _replay(_path(name.removeprefix(REPLAY)))
     return _checkpoint(name, nano_folder() if name == NANO else _folder(name))
 
 
@@ -81,7 +82,11 @@ def nano_folder() -> Path:
 
 
 def _folder(name: str) -> Path:
-    folder = Path(name).expanduser()
+    folder = _path(name)
     if not folder.is_dir():
         raise FileNotFoundError(f"no model named {name!r}; there is {NANO}, or give the folder of a checkpoint")
     return folder
+
+
+def _path(name: str) -> Path:
+    return Path(os.path.expanduser(name))  # pathlib's own raises at `~nobody`

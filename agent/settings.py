@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ostinato.agent.exit_codes import CommandError, ExitCode
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -17,7 +19,11 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the settings; an empty variable counts as unset, as NO_COLOR and XDG ask."""
+        """Read the settings; an empty variable counts as unset, as NO_COLOR and XDG ask.
+
+        Raises:
+            CommandError: if there is no home folder.
+        """
         return cls(
             home=_home(environment),
             model=environment.get("OSTINATO_MODEL") or "nano",
@@ -33,7 +39,15 @@ class Settings:
 
 def _home(environment: Mapping[str, str]) -> Path:
     if own := environment.get("OSTINATO_HOME"):
-        return Path(own).expanduser()
+        return _expanded(own)
     shared = environment.get("XDG_DATA_HOME")
-    base = Path(shared) if shared and Path(shared).is_absolute() else Path("~/.local/share").expanduser()
+    base = Path(shared) if shared and Path(shared).is_absolute() else _expanded("~/.local/share")
     return base / "ostinato"
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        message = f"{path!r} is in no known home folder; set OSTINATO_HOME to the full path of a folder"
+        raise CommandError(message, code=ExitCode.USAGE) from error

@@ -91,9 +91,10 @@ def test_a_corrupt_checkpoint_is_named(folder: Path) -> None:
         load_model(str(folder))
 
 
-def test_an_unknown_name_is_answered_with_the_names_there_are() -> None:
-    with pytest.raises(FileNotFoundError, match="no model named 'gpt-9'; there is nano"):
-        load_model("gpt-9")
+@pytest.mark.parametrize("name", ["gpt-9", "~nobody/gpt-9"])
+def test_an_unknown_name_is_answered_with_the_names_there_are(name: str) -> None:
+    with pytest.raises(FileNotFoundError, match=f"no model named '{name}'; there is nano"):
+        load_model(name)
 
 
 def test_a_file_that_is_no_recorded_run_is_named(tmp_path: Path) -> None:

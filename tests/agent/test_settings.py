@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ostinato.agent.exit_codes import CommandError
 from ostinato.agent.settings import Settings
 
 
@@ -32,3 +33,8 @@ def test_without_an_environment_there_are_defaults() -> None:
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_colours_can_be_switched_off(environment: dict[str, str]) -> None:
     assert Settings.from_environment(environment).no_color
+
+
+def test_a_home_of_nobody_is_refused_with_what_to_do() -> None:
+    with pytest.raises(CommandError, match="'~nobody-here/x' is in no known home folder; set OSTINATO_HOME"):
+        Settings.from_environment({"OSTINATO_HOME": "~nobody-here/x"})
