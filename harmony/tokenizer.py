@@ -146,14 +146,24 @@ def _read(path: Path) -> "tiktoken.Encoding":
         vocabulary = json.loads(path.read_text(encoding="utf-8"))
         if vocabulary["format"] != FORMAT:
             raise HarmonyError(f"{path} has format {vocabulary['format']!r}; this version reads {FORMAT!r}")
+        ranks = {base64.b64decode(key): rank for key, rank in vocabulary["ranks"].items()}
+        specials = vocabulary["special_tokens"]
+        _check(ranks, specials)
         return tiktoken.Encoding(
-            name=vocabulary["name"],
-            pat_str=vocabulary["pattern"],
-            mergeable_ranks={base64.b64decode(key): rank for key, rank in vocabulary["ranks"].items()},
-            special_tokens=vocabulary["special_tokens"],
+            name=vocabulary["name"], pat_str=vocabulary["pattern"], mergeable_ranks=ranks, special_tokens=specials
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise HarmonyError(f"{path} is not a vocabulary file: {error!r}") from error
+
+
+def _check(ranks: Mapping[bytes, int], specials: Mapping[str, int]) -> None:
+    """Refuse what tiktoken would take and then panic at."""
+    ids = [*ranks.values(), *specials.values()]
+    if len(set(ids)) < len(ids):
+        raise ValueError("two tokens have the same id")
+    missing = [byte for byte in range(256) if bytes([byte]) not in ranks]
+    if missing:
+        raise ValueError(f"there is no token for byte {missing[0]}, so that not every text can be written")
 
 
 def _pieces(text: str) -> Sequence[str]:

@@ -106,12 +106,38 @@ def test_a_vocabulary_without_a_token_that_harmony_needs_is_refused_by_its_name(
         Tokenizer(small_encoding(*SPECIALS[:5]))
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", json.dumps({"format": "ostinato-vocabulary-1"}), '{"format": 7}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", json.dumps({"format": "ostinato-vocabulary-1"}), '{"format": 7}', "[" * 100_000]
+)
 def test_a_file_that_is_no_vocabulary_is_refused_by_its_path(tmp_path: Path, content: str) -> None:
     path = tmp_path / "other.json"
     path.write_text(content)
 
     with pytest.raises(HarmonyError, match=r"other\.json"):
+        Tokenizer.from_file(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "complaint"),
+    [
+        ("ranks", {"YWI=": 5}, "two tokens have the same id"),
+        ("special_tokens", {"<|end|>": 5}, "two tokens have the same id"),
+        ("ranks", {"YWI=": -5}, "OverflowError"),
+        ("ranks", {"YWI=": "x"}, "TypeError"),
+        ("ranks", {"YWI": 400}, "padding"),
+        ("ranks", None, "there is no token for byte 0"),
+    ],
+)
+def test_a_vocabulary_that_could_not_write_every_text_is_refused(
+    part: str, change: dict[str, object] | None, complaint: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "vocabulary.json"
+    Tokenizer(small_encoding(*SPECIALS)).save(path)
+    vocabulary = json.loads(path.read_text())
+    vocabulary[part] = {} if change is None else vocabulary[part] | change
+    path.write_text(json.dumps(vocabulary))
+
+    with pytest.raises(HarmonyError, match=complaint):
         Tokenizer.from_file(path)
 
 
