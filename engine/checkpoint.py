@@ -192,9 +192,9 @@ def _listed(folder: Path) -> list[Path]:
         return paths
     try:
         names = set(json.loads(index.read_bytes())["weight_map"].values())
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        return [folder / name for name in sorted(names)]
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{index} is no index of weight files; {_COPY_AGAIN}") from error
-    return [folder / name for name in sorted(names)]
 
 
 def _opened(path: Path) -> "_File":

@@ -12,6 +12,9 @@ from ostinato.engine.interface import CheckpointError
 
 LayerType = Literal["sliding_attention", "full_attention"]
 
+_MOST_LAYERS = 1_000  # far above any model, and far below what would fill the memory before a tensor is read
+_LONGEST_CONTEXT = 2**21
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rope:
@@ -70,6 +73,11 @@ class ModelConfig:
             ),
             (self.head_dim % 2 != 0, f"head_dim {self.head_dim} is odd; rotary embedding needs an even one"),
             (not 1 <= chosen <= experts, f"{chosen} experts per token cannot be chosen from {experts}"),
+            (
+                not 1 <= self.context_length <= _LONGEST_CONTEXT,
+                f"a context of {self.context_length} tokens cannot be held; it must be from 1 to {_LONGEST_CONTEXT}",
+            ),
+            (self.rope.theta <= 1, f"rope_theta {self.rope.theta} turns nothing; it must be above 1"),
             (self.sliding_window < 1, f"sliding_window {self.sliding_window} sees nothing; it must be at least 1"),
         ]
 
@@ -80,7 +88,8 @@ class ModelConfig:
 
     def window(self, layer: int) -> int | None:
         """Return how many positions the layer sees, itself included; None is all of them."""
-        return self.sliding_window if self.layer_types[layer] == "sliding_attention" else None
+        is_sliding = self.layer_types[layer] == "sliding_attention" and self.sliding_window < self.context_length
+        return self.sliding_window if is_sliding else None
 
     @classmethod
     def read(cls, path: Path) -> "ModelConfig":
@@ -93,7 +102,7 @@ class ModelConfig:
             fields = json.loads(path.read_bytes())
         except OSError as error:
             raise CheckpointError(f"cannot read {path}: {error.strerror}; a checkpoint folder holds one") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CheckpointError(f"{path} is not JSON: {error}; copy the checkpoint again") from error
         if not isinstance(fields, dict):
             raise CheckpointError(f"{path} holds {type(fields).__name__}, not an object; copy the checkpoint again")
@@ -166,7 +175,7 @@ def alternating(num_layers: int) -> tuple[LayerType, ...]:
 class _SharedFields(BaseModel):
     """What both layouts call by the same name. Other fields change no logit and are ignored."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     vocab_size: PositiveInt
     hidden_size: PositiveInt
@@ -174,7 +183,7 @@ class _SharedFields(BaseModel):
     num_attention_heads: PositiveInt
     num_key_value_heads: PositiveInt
     head_dim: PositiveInt
-    num_hidden_layers: PositiveInt
+    num_hidden_layers: PositiveInt = Field(le=_MOST_LAYERS)
     swiglu_limit: PositiveFloat = 7.0
 
 
@@ -217,7 +226,7 @@ class _OriginalFields(_SharedFields):
 class _RopeFields(BaseModel):
     """`rope_parameters` (transformers 5) or `rope_scaling` (before); an unknown key would change logits."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rope_type: Literal["yarn", "default"] = Field("default", validation_alias=AliasChoices("rope_type", "type"))
     rope_theta: PositiveFloat | None = None

@@ -3,10 +3,12 @@
 # ruff: noqa: N803, N806  (tensor names carry their shape)
 # V vocabulary
 
+import math
+
 import torch
 from torch import Tensor
 
-from ostinato.engine.interface import Sampling
+from ostinato.engine.interface import EngineError, Sampling
 
 
 class Sampler:
@@ -22,10 +24,17 @@ class Sampler:
 
     @torch.inference_mode()
     def choose(self, logits_V: Tensor) -> int:
-        """Choose the next id."""
+        """Choose the next id.
+
+        Raises:
+            EngineError: if the logits are no numbers to choose by.
+        """
+        largest, likeliest = logits_V.max(dim=-1)
+        if not math.isfinite(largest):
+            raise EngineError("the model computes no finite numbers; its weights are damaged: copy them again")
         if self._sampling.temperature == 0:
-            return int(logits_V.argmax())
-        scaled_V = (logits_V - logits_V.max()) / self._sampling.temperature
+            return int(likeliest)
+        scaled_V = (logits_V - largest) / self._sampling.temperature
         return self._draw(filtered(scaled_V.softmax(dim=-1), self._sampling))
 
     def _draw(self, probabilities_V: Tensor) -> int:

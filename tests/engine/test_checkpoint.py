@@ -86,8 +86,9 @@ def test_a_missing_shard_is_named(copy: Path) -> None:
         Checkpoint.open(copy)
 
 
-def test_a_broken_index_is_named(copy: Path) -> None:
-    (copy / "model.safetensors.index.json").write_text("[]")
+@pytest.mark.parametrize("content", ["[]", '{"weight_map": {"a": 1, "b": "c"}}', '{"weight_map": {"a": null}}'])
+def test_a_broken_index_is_named(content: str, copy: Path) -> None:
+    (copy / "model.safetensors.index.json").write_text(content)
 
     with pytest.raises(CheckpointError, match=r"index.json is no index of weight files"):
         Checkpoint.open(copy)

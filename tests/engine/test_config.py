@@ -1,5 +1,6 @@
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_both_layouts_of_the_released_model_say_the_same() -> None:
 
 
 def test_the_way_transformers_5_writes_rope_is_read() -> None:
-    fields = GptOssConfig(**RELEASED_20B).to_dict()
+    fields = GptOssConfig(**deepcopy(RELEASED_20B)).to_dict()  # it writes into what it is given
 
     assert "rope_scaling" not in fields
     assert ModelConfig.from_fields(fields) == ModelConfig.from_fields(RELEASED_20B)
@@ -97,6 +98,12 @@ def test_no_window_means_that_every_layer_sees_everything() -> None:
     assert {config.window(layer) for layer in range(24)} == {None}
 
 
+def test_a_window_as_long_as_the_context_is_no_window() -> None:
+    config = ModelConfig.from_fields(RELEASED_20B | {"sliding_window": 10**13})
+
+    assert {config.window(layer) for layer in range(24)} == {None}
+
+
 def test_what_is_written_is_read_back(variants: Mapping[str, ModelConfig]) -> None:
     for config in variants.values():
         assert ModelConfig.from_fields(config.to_fields()) == config
@@ -115,6 +122,11 @@ def test_what_is_written_is_read_back(variants: Mapping[str, ModelConfig]) -> No
         ({"layer_types": ["linear_attention"] * 24}, "layer_types.0: .*got 'linear_attention'"),
         ({"rope_scaling": {"rope_type": "llama3"}}, "rope_scaling.rope_type: .*got 'llama3'"),
         ({"rope_scaling": {"rope_type": "yarn", "mscale": 2}}, "rope_scaling.mscale: Extra inputs"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers: Input should be less than or equal to 1000, got"),
+        ({"max_position_embeddings": 10**13}, "a context of 10000000000000 tokens cannot be held"),
+        ({"rope_theta": 1}, "rope_theta 1.0 turns nothing"),
+        ({"rope_theta": float("inf")}, "rope_theta: Input should be a finite number, got inf"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": float("inf")}}, "rope_scaling.factor: .*finite"),
         ({"tie_word_embeddings": True}, "tie_word_embeddings: Input should be False, got True"),
     ],
 )
@@ -135,7 +147,12 @@ def test_an_impossible_config_cannot_be_built(config: ModelConfig) -> None:
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [("{", "is not JSON"), ("[]", "holds list, not an object"), (None, "cannot read .*config.json")],
+    [
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[]", "holds list, not an object"),
+        (None, "cannot read .*config.json"),
+    ],
 )
 def test_an_unreadable_file_is_named(content: str | None, complaint: str, tmp_path: Path) -> None:
     path = tmp_path / "config.json"

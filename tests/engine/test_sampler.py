@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 import torch
 
-from ostinato.engine import Sampling
+from ostinato.engine import EngineError, Sampling
 from ostinato.engine.sampler import Sampler, filtered
 
 PROBABILITIES = torch.tensor([0.15, 0.4, 0.05, 0.3, 0.1])
@@ -15,6 +15,13 @@ def test_temperature_zero_takes_the_likeliest() -> None:
     sampler = Sampler(Sampling(temperature=0))
 
     assert [sampler.choose(LOGITS) for _ in range(5)] == [1] * 5
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_logits_of_damaged_weights_are_refused(number: float, temperature: float) -> None:
+    with pytest.raises(EngineError, match="its weights are damaged"):
+        Sampler(Sampling(temperature=temperature)).choose(torch.tensor([0.0, number, 1.0]))
 
 
 def test_ids_come_as_often_as_they_are_likely() -> None:
