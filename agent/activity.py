@@ -5,8 +5,11 @@ from rich.panel import Panel
 from rich.text import Text
 
 from ostinato.agent.events import Event, Finished, ReasoningDelta, Repaired, TextDelta, ToolFinished, ToolStarted
+from ostinato.harmony import Repair
+from ostinato.tools import CallRepair
 
 LINES_SHOWN = 30
+CHARACTERS_SHOWN = 3000
 # Text of a model or a page must not move the cursor or set the title: its control characters are made visible.
 _PICTURES = {number: chr(0x2400 + number) for number in range(0x20)} | dict.fromkeys(range(0x7F, 0xA0), "\ufffd")
 _VISIBLE = {number: text for number, text in _PICTURES.items() if chr(number) not in "\n\t"}
@@ -36,7 +39,7 @@ class Activity:
             case ToolFinished(reply=reply, seconds=seconds):
                 self._box(reply.text, title=f"{reply.author.name} ▶ {seconds:.1f} s", style="green")
             case Repaired(repair=repair):
-                self.note(f"repaired: {repair}")
+                self.note(f"repaired: {_described(repair)}")
             case Finished():
                 self.note(summary(event))
 
@@ -69,8 +72,16 @@ def summary(finished: Finished) -> str:
     return f"{finished.reason}{why} · {turns} · {tokens} · {finished.seconds:.1f} s"
 
 
+def _described(repair: Repair | CallRepair) -> str:
+    what = repair.written if isinstance(repair, CallRepair) else repair.kind.replace("_", " ")
+    return f"{what} → {repair.assumed}"
+
+
 def _shortened(text: str) -> str:
     lines = text.splitlines()
-    if len(lines) <= LINES_SHOWN:
-        return text
-    return "\n".join([*lines[:LINES_SHOWN], f"… {len(lines) - LINES_SHOWN} more lines; the trajectory has them"])
+    shown = "\n".join(lines[:LINES_SHOWN])
+    if len(shown) > CHARACTERS_SHOWN:
+        return f"{shown[:CHARACTERS_SHOWN]}\n… {len(text) - CHARACTERS_SHOWN} more characters; the trajectory has them"
+    if len(lines) > LINES_SHOWN:
+        return f"{shown}\n… {len(lines) - LINES_SHOWN} more lines; the trajectory has them"
+    return text
