@@ -22,11 +22,12 @@ from threading import Lock
 
 from ostinato.sandbox import cgroup
 from ostinato.sandbox.cgroup import Cgroup
+from ostinato.sandbox.channel import Channel
 from ostinato.sandbox.frames import Rules
 from ostinato.sandbox.interface import Limits, SandboxUnavailable
 from ostinato.sandbox.program import environment, program
 from ostinato.sandbox.seccomp import filter_program
-from ostinato.sandbox.session import Channel, ChannelSandbox
+from ostinato.sandbox.session import ChannelSandbox
 
 NOBODY = 65534
 LAST_WORDS_BYTES = 2000
@@ -109,6 +110,7 @@ class BubblewrapBox:
             stdout=theirs,
             stderr=stderr_end,
             pass_fds=handed,
+            start_new_session=True,  # what is typed at the terminal is for this process
             extra_groups=[] if user else None,
             **user,
         )
@@ -132,9 +134,9 @@ class BubblewrapBox:
             os.close(info)
             os.close(gate)
 
-    def send(self, content: bytes) -> None:
+    def send(self, content: bytes, seconds: float) -> None:
         """Write all of `content`."""
-        self._socket.settimeout(None)
+        self._socket.settimeout(seconds)
         self._socket.sendall(content)
 
     def receive(self, seconds: float) -> bytes:
@@ -161,7 +163,9 @@ class BubblewrapBox:
         if self._first is not None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._first, signal.SIGKILL)
-            select.select([self._first], [], [], BURIAL_SECONDS)  # process 1 is gone when all others are
+            burial = select.poll()
+            burial.register(self._first, select.POLLIN)
+            burial.poll(BURIAL_SECONDS * 1000)  # process 1 is gone when all others are
             os.close(self._first)
         self._process.kill()
         self._process.wait()

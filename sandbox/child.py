@@ -78,13 +78,14 @@ class Child:
 def become_interpreter(rules: Rules, control: socket.socket, out: int, err: int) -> NoReturn:
     """Turn the forked process into the interpreter."""
     try:
-        set_dumpable(allowed=True)
+        _arrange_descriptors(control.detach(), out, err)
+        set_dumpable(allowed=True)  # only now, as the host's channel is closed
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write("1000")  # when memory runs out, this process goes and the supervisor stays
-        _arrange_descriptors(control.detach(), out, err)
         os.setsid()
         for name, value in rules.rlimits.items():
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+        os.chmod(files.ROOT, 0o700)  # an earlier cell may have locked it
         os.chdir(files.ROOT)
         sys.path.append(files.ROOT)
         Interpreter(socket.socket(fileno=CONTROL), STDOUT, STDERR, output_chars=rules.output_chars).serve()

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 import docker
@@ -18,7 +19,7 @@ from docker.types import LogConfig, Ulimit
 from docker.utils import kwargs_from_env
 
 from ostinato.sandbox.build import ensure_image
-from ostinato.sandbox.interface import Limits, SandboxUnavailable
+from ostinato.sandbox.interface import Limits, SandboxError, SandboxUnavailable
 from ostinato.sandbox.owner import Owner
 from ostinato.sandbox.program import environment, program
 from ostinato.sandbox.seccomp import docker_profile
@@ -29,6 +30,7 @@ LABEL = "org.ostinato.sandbox"
 USER = "65534:65534"
 STDERR_STREAM = 2
 LAST_WORDS_BYTES = 2000
+ENGINE_ERRORS = (DockerException, OSError)  # OSError: those of requests, which the client lets through
 ADVICE = (
     "install one (Debian, Ubuntu: `apt-get install docker.io`; else https://docs.docker.com/engine/install), start it"
     " (`systemctl start docker`, or `dockerd` as root), join its group (`docker`), or point DOCKER_HOST at it"
@@ -71,12 +73,11 @@ class DockerSandbox(ChannelSandbox):
             raise SandboxUnavailable(
                 f"there is no image {image!r} on this Docker engine: {error.explanation}"
             ) from error
-        except DockerException as error:
+        except ENGINE_ERRORS as error:
             raise SandboxUnavailable(f"the Docker engine refused a sandbox: {error}") from error
 
-    async def close(self) -> None:
-        """End the sandbox and free all it holds."""
-        await super().close()
+    def _release(self) -> None:
+        super()._release()
         if self._owns_client and self._client is not None:
             self._client.close()
             self._client = None
@@ -112,13 +113,13 @@ class DockerBox:
             self._attached = self._api.attach_socket(container, params=streams)
             self._socket: socket.socket = getattr(self._attached, "_sock", self._attached)
             self._api.start(container)
-        except DockerException:
+        except ENGINE_ERRORS:
             self.destroy()
             raise
 
-    def send(self, content: bytes) -> None:
+    def send(self, content: bytes, seconds: float) -> None:
         """Write all of `content`."""
-        self._socket.settimeout(None)
+        self._socket.settimeout(seconds)
         self._socket.sendall(content)
 
     def receive(self, seconds: float) -> bytes:
@@ -158,14 +159,18 @@ class DockerBox:
             self._socket.shutdown(socket.SHUT_RDWR)
         try:
             self._api.remove_container(self.container, force=True, v=True)
-        except NotFound:
-            pass
-        except APIError as error:
-            if error.status_code != 409:  # the engine is removing it already
-                raise
-        with suppress(AttributeError, OSError):
-            self._attached.close()
-            self._socket.close()
+        except ENGINE_ERRORS as error:
+            if not _is_removed(error):
+                raise SandboxError(f"the container {self.container[:12]} could not be removed: {error}") from error
+        finally:
+            with suppress(AttributeError, OSError):
+                self._attached.close()
+                self._socket.close()
+
+
+def _is_removed(error: Exception) -> bool:
+    """Say whether the engine refuses to remove a container because it is gone or going."""
+    return isinstance(error, NotFound) or (isinstance(error, APIError) and error.status_code == HTTPStatus.CONFLICT)
 
 
 def connect() -> docker.DockerClient:
@@ -201,7 +206,11 @@ def confinement(limits: Limits) -> dict[str, Any]:
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges", f"seccomp={docker_profile()}"],
-        "tmpfs": {"/tmp": f"{folder},mode=1777", "/mnt/data": f"{folder},mode=0700,uid=65534,gid=65534"},
+        "tmpfs": {
+            "/tmp": f"{folder},mode=1777",
+            "/dev/shm": f"{folder},mode=1777",
+            "/mnt/data": f"{folder},mode=0700,uid=65534,gid=65534",
+        },
         "mem_limit": limits.memory_bytes,
         "memswap_limit": limits.memory_bytes,
         "pids_limit": limits.processes,
@@ -212,7 +221,6 @@ def confinement(limits: Limits) -> dict[str, Any]:
             Ulimit(name="fsize", soft=limits.disk_bytes, hard=limits.disk_bytes),
         ],
         "ipc_mode": "private",
-        "shm_size": 64 * 2**20,
         "log_config": LogConfig(type=LogConfig.types.NONE),
         "auto_remove": True,
     }

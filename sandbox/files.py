@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 ROOT = "/mnt/data"
 CHUNK_BYTES = 2**19
+MAX_PATH_CHARS = 1000
 
 
 class FileRefused(Exception):  # noqa: N818  (states a condition)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 MAX_OUTPUT_CHARS = 500_000
+MAX_SECONDS = 10.0**6
 
 
 class SandboxError(Exception):
@@ -27,7 +28,7 @@ class SandboxFileError(SandboxError):
 class Limits:
     """What the code in a sandbox may use.
 
-    `seconds` is for one call; `disk_bytes` and `files` hold for /tmp and for /mnt/data each, which also count as
+    `seconds` is for one call; `disk_bytes` and `files` hold for /tmp, /dev/shm and /mnt/data each, which also count as
     memory; `output_chars` is kept of stdout, of stderr, of the result and of the error each (of the streams, in bytes).
     """
 
@@ -40,10 +41,17 @@ class Limits:
     output_chars: int = 20_000
 
     def __post_init__(self) -> None:
-        if min(self.seconds, self.memory_bytes, self.processes, self.cpus, self.disk_bytes, self.files) <= 0:
+        check_seconds(self.seconds)
+        if min(self.memory_bytes, self.processes, self.cpus, self.disk_bytes, self.files) <= 0:
             raise ValueError(f"every limit must be above zero: {self!r}")
         if not 100 <= self.output_chars <= MAX_OUTPUT_CHARS:
             raise ValueError(f"output_chars is {self.output_chars!r}; it must be from 100 to {MAX_OUTPUT_CHARS}")
+
+
+def check_seconds(seconds: float) -> None:
+    """Raise ValueError for what is no duration that a call can be given."""
+    if not 0 < seconds <= MAX_SECONDS:
+        raise ValueError(f"a time limit of {seconds!r} seconds; it must be above 0 and at most {MAX_SECONDS:g}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +102,7 @@ class Sandbox(Protocol):
 
         Raises:
             SandboxError: if the sandbox cannot be started or restarted.
+            ValueError: for a `timeout` that is not above zero, or no number.
 
         """
 
@@ -114,4 +123,7 @@ class Sandbox(Protocol):
         """
 
     async def close(self) -> None:
-        """End the sandbox and free all it holds; it can be started again."""
+        """End the sandbox and free all it holds; it can be started again.
+
+        Calls that wait or run end at once: an `execute` with an Outcome that says so, others with a SandboxError.
+        """

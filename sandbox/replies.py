@@ -12,7 +12,7 @@ from ostinato.sandbox.worker import MAX_IMAGE_BYTES, MAX_IMAGES
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 CUT_MARK_CHARS = 100
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+UNSAFE_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def _decode(value: object) -> bytes:
@@ -23,6 +23,7 @@ def _decode(value: object) -> bytes:
 
 Base64 = Annotated[bytes, BeforeValidator(_decode)]
 Notice = Annotated[str, Field(max_length=500)]
+Failure = Annotated[str, Field(max_length=10_000)]  # it names a path, in which each character may be escaped
 
 
 class Reply(BaseModel):
@@ -43,7 +44,7 @@ class Ready(Reply):
 class FileReply(Reply):
     """The answer to a put or a get."""
 
-    failure: Notice | None = None
+    failure: Failure | None = None
     content: Base64 = b""
     size: int = Field(default=0, ge=0)
 
@@ -95,7 +96,10 @@ def parse_outcome(frame: Frame, limits: Limits) -> Outcome:
 
 
 def clean(text: str, limits: Limits) -> str:
-    """Return `text` without what moves a terminal's cursor, and not longer than a sandbox that obeys sends it."""
+    """Return `text` without what moves a terminal's cursor or turns the order of its characters.
+
+    It is not longer than a sandbox that obeys sends it.
+    """
     text = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "backslashreplace").decode("utf-8")
     text = head_and_tail(text, limits.output_chars + CUT_MARK_CHARS)
-    return CONTROL_CHARACTERS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+    return UNSAFE_CHARACTERS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)

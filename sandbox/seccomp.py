@@ -1,9 +1,10 @@
 """One list of allowed system calls in two forms: Docker's JSON profile and the kernel's filter program.
 
 Everything not listed fails with EPERM; what is newer than the list fails with ENOSYS, so that the C library falls back.
-By argument: `socket` only for local and IP sockets (no netlink, packet, vsock, or kernel crypto), `clone` without new
-namespaces, and `clone3`, whose flags a filter cannot see, with ENOSYS so that `clone` is used. System calls of another
-architecture (32-bit ones, which would bypass the argument checks) end the process.
+By argument: sockets only local and IP ones (no netlink, packet, vsock, or kernel crypto), limits and CPUs only of the
+caller itself, `clone` without new namespaces, and `clone3`, whose flags a filter cannot see, with ENOSYS so that
+`clone` is used. System calls of another architecture (32-bit ones, which would bypass the argument checks) end the
+process.
 """
 
 import json
@@ -14,7 +15,13 @@ from errno import ENOSYS, EPERM
 from ostinato.sandbox import syscalls
 from ostinato.sandbox.interface import SandboxUnavailable
 
-ADDRESS_FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6
+AF_UNIX, AF_INET, AF_INET6, ITSELF = 1, 2, 10, 0
+FIRST_ARGUMENTS = {  # the only ones allowed
+    "socket": (AF_UNIX, AF_INET, AF_INET6),
+    "socketpair": (AF_UNIX,),
+    "prlimit64": (ITSELF,),
+    "sched_setaffinity": (ITSELF,),
+}
 NEW_NAMESPACES = 0x7E020000  # the CLONE_NEW* flags of clone(2)
 
 # Linux uapi: audit.h, filter.h, seccomp.h
@@ -30,7 +37,11 @@ def docker_profile() -> str:
         {"names": list(syscalls.NAMES), "action": "SCMP_ACT_ALLOW"},
         {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS},
         _allow_when("clone", value=NEW_NAMESPACES, operator="SCMP_CMP_MASKED_EQ"),
-        *(_allow_when("socket", value=family, operator="SCMP_CMP_EQ") for family in ADDRESS_FAMILIES),
+        *(
+            _allow_when(name, value=value, operator="SCMP_CMP_EQ")
+            for name, values in FIRST_ARGUMENTS.items()
+            for value in values
+        ),
     ]
     return json.dumps({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": EPERM, "syscalls": rules})
 
@@ -60,12 +71,9 @@ def filter_program(machine: str | None = None) -> bytes:
         _step(JUMP_ANY_BIT, NEW_NAMESPACES, skip_unless=1),
         _step(RETURN, FAIL | EPERM),
         _step(RETURN, ALLOW),
-        _step(JUMP_EQUAL, numbers["socket"], skip_unless=len(ADDRESS_FAMILIES) * 2 + 2),
-        _step(LOAD, FIRST_ARGUMENT_OFFSET),
     ]
-    for family in ADDRESS_FAMILIES:
-        program += [_step(JUMP_EQUAL, family, skip_unless=1), _step(RETURN, ALLOW)]
-    program.append(_step(RETURN, FAIL | EPERM))
+    for name, values in FIRST_ARGUMENTS.items():
+        program += _allow_only(numbers[name], values)
     for first, last in _ranges(sorted(numbers[name] for name in syscalls.NAMES if name in numbers)):
         program += [
             _step(JUMP_AT_LEAST, first, skip_unless=2),
@@ -73,6 +81,15 @@ def filter_program(machine: str | None = None) -> bytes:
             _step(RETURN, ALLOW),
         ]
     return b"".join([*program, _step(RETURN, FAIL | EPERM)])
+
+
+def _allow_only(number: int, first_arguments: tuple[int, ...]) -> list[bytes]:
+    """Return the steps that decide about the system call `number`; they pass on any other."""
+    program = [_step(LOAD, FIRST_ARGUMENT_OFFSET)]
+    for value in first_arguments:
+        program += [_step(JUMP_EQUAL, value, skip_unless=1), _step(RETURN, ALLOW)]
+    program.append(_step(RETURN, FAIL | EPERM))
+    return [_step(JUMP_EQUAL, number, skip_unless=len(program)), *program]
 
 
 def _allow_when(name: str, *, value: int, operator: str) -> dict[str, object]:

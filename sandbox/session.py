@@ -6,100 +6,29 @@ work of one sandbox is done in one thread of its own: calls wait for each other,
 
 import asyncio
 import base64
-import secrets
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from threading import Event, Lock
-from typing import Protocol, TypeVar
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
-from ostinato.sandbox.files import CHUNK_BYTES
-from ostinato.sandbox.frames import BadFrame, Frame, Rules, Unpacker, pack
-from ostinato.sandbox.interface import Limits, Outcome, SandboxError, SandboxFileError, SandboxUnavailable
-from ostinato.sandbox.replies import FileReply, Ready, parse, parse_outcome
+from ostinato.sandbox.channel import Box, BoxEnded, Call, Channel, Withdrawn
+from ostinato.sandbox.files import CHUNK_BYTES, MAX_PATH_CHARS
+from ostinato.sandbox.frames import BadFrame, Frame, Rules
+from ostinato.sandbox.interface import (
+    Limits,
+    Outcome,
+    SandboxError,
+    SandboxFileError,
+    SandboxUnavailable,
+    check_seconds,
+)
+from ostinato.sandbox.replies import FileReply, Ready, clean, parse, parse_outcome
 
 START_SECONDS = 60.0
 FILE_SECONDS = 30.0
 Result = TypeVar("Result")
-
-
-class Box(Protocol):
-    """A running program that answers frames."""
-
-    def send(self, content: bytes) -> None:
-        """Write all of `content`."""
-
-    def receive(self, seconds: float) -> bytes:
-        """Return the next bytes, none at the end of the stream; raise TimeoutError if nothing comes in time."""
-
-    def last_words(self) -> str:
-        """Return what the program wrote to its stderr."""
-
-    def destroy(self) -> None:
-        """End the box and all in it for certain; from any thread, more than once."""
-
-
-class BoxEnded(Exception):  # noqa: N818  (states a condition)
-    """The box closed its channel."""
-
-
-class Withdrawn(Exception):  # noqa: N818  (states a condition)
-    """The caller of a request was cancelled before the request was sent."""
-
-
-class Channel:
-    """Requests and replies, one at a time, with a fresh number for each that only its reply may carry."""
-
-    def __init__(self, box: Box) -> None:
-        self.box = box
-        self._unpacker = Unpacker()
-        self._lock = Lock()
-
-    def send(self, frame: Frame, *, unless: Event | None = None) -> None:
-        """Write one frame; from any thread."""
-        try:
-            with self._lock:
-                if unless is not None and unless.is_set():
-                    raise Withdrawn
-                self.box.send(pack(frame))
-        except OSError as error:
-            raise BoxEnded from error
-
-    def ask(self, request: Frame, *, within: float, unless: Event | None = None) -> Frame:
-        """Send `request`, `unless` that is set by then, and return the reply.
-
-        Raises:
-            TimeoutError: if no reply comes `within` so many seconds.
-            BoxEnded: if the box is gone.
-            BadFrame: if what came is not the reply.
-            Withdrawn: if nothing was sent.
-
-        """
-        number = secrets.token_hex(16)
-        self.send({"id": number, **request}, unless=unless)
-        return self.wait(number, within)
-
-    def wait(self, number: str, seconds: float) -> Frame:
-        """Return the next frame, which must carry `number`."""
-        deadline = time.monotonic() + seconds
-        while True:
-            if (left := deadline - time.monotonic()) <= 0:
-                raise TimeoutError
-            try:
-                received = self.box.receive(left)
-            except TimeoutError:
-                raise
-            except OSError as error:
-                raise BoxEnded from error
-            if not received:
-                raise BoxEnded
-            frames = self._unpacker.feed(received)
-            if len(frames) > 1 or any(frame.get("id") != number for frame in frames):
-                raise BadFrame("a reply that nobody asked for")
-            if frames:
-                return frames[0]
 
 
 class ChannelSandbox(ABC):
@@ -114,6 +43,8 @@ class ChannelSandbox(ABC):
         self.limits = limits or Limits()
         self._channel: Channel | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sandbox")
+        self._calls: set[Call] = set()
+        self._untold: tuple[str, ...] = ()  # how variables were lost in calls whose outcome nobody saw
 
     @abstractmethod
     def _open(self) -> Box:
@@ -125,55 +56,74 @@ class ChannelSandbox(ABC):
 
     async def start(self) -> None:
         """Make the sandbox ready."""
-        await self._run(self._ready)
+        await self._run(lambda _: self._ready())
 
     async def execute(self, code: str, *, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109  (enforced inside)
         """Run `code` after all that ran before."""
         seconds = self.limits.seconds if timeout is None else timeout
-        stop = Event()
-        return await self._run(lambda: self._execute(code, seconds, stop), stop)
+        check_seconds(seconds)
+        outcome = await self._run(lambda call: self._execute(code, seconds, call))
+        untold, self._untold = self._untold, ()
+        return replace(outcome, notices=(*untold, *outcome.notices), state_lost=True) if untold else outcome
 
     async def put(self, path: str, content: bytes) -> None:
         """Write a file below /mnt/data."""
+        check_path(path)
         if len(content) > self.limits.disk_bytes:
             raise SandboxFileError(f"{path!r} has {len(content)} bytes; at most {self.limits.disk_bytes} are allowed")
-        await self._run(lambda: self._put(path, content))
+        await self._run(lambda call: self._put(path, content, call))
 
     async def get(self, path: str) -> bytes:
         """Read a regular file below /mnt/data."""
-        return await self._run(lambda: self._get(path))
+        check_path(path)
+        return await self._run(lambda call: self._get(path, call))
 
     async def close(self) -> None:
         """End the sandbox and free all it holds."""
+        for call in self._calls:
+            call.is_closed = True
+            call.withdrawn.set()
+        release = asyncio.wrap_future(self._thread.submit(self._release))  # before any later call
         if channel := self._channel:
             await asyncio.to_thread(channel.box.destroy)  # frees the thread if it waits for this box
-        await self._run(self._drop)
-        self._thread.shutdown(wait=False)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sandbox")
+        await release
 
-    async def _run(self, work: Callable[[], Result], stop: Event | None = None) -> Result:
-        job = self._thread.submit(work)
+    async def _run(self, work: Callable[[Call], Result]) -> Result:
+        call = Call()
+        self._calls.add(call)
+        job = self._thread.submit(work, call)
         result = asyncio.wrap_future(job)
         result.add_done_callback(_see_error)
         try:
             return await asyncio.shield(result)
         except asyncio.CancelledError:
             if not job.cancel():
-                await self._settle(result, stop)
+                await self._settle(result, call)
             raise
+        finally:
+            self._calls.discard(call)
 
-    async def _settle(self, job: "asyncio.Future[Result]", stop: Event | None) -> None:
+    async def _settle(self, job: "asyncio.Future[Result]", call: Call) -> None:
         """Interrupt the running job, wait until it is over, and end its box if that takes too long."""
-        if stop is not None:
-            stop.set()
-            with suppress(BoxEnded):
-                if channel := self._channel:
-                    channel.send({"id": "", "op": "interrupt"})  # after the job's own request, or the job sends none
+        job.add_done_callback(self._remember_loss)
+        call.withdrawn.set()
+        channel = self._channel
+        if channel is not None:  # the request may be on its way still, so another thread waits for that
+            interrupt = partial(channel.interrupt, call, within=self.answer_seconds)
+            asyncio.get_running_loop().run_in_executor(None, interrupt)
         try:
             await asyncio.wait([job], timeout=self.answer_seconds)
         finally:
             if not job.done() and (channel := self._channel):
                 await asyncio.to_thread(channel.box.destroy)
+
+    def _remember_loss(self, job: "asyncio.Future[Result]") -> None:
+        """Keep for the next outcome that a cancelled call cost the variables."""
+        if job.cancelled() or job.exception():
+            return
+        outcome = job.result()
+        if isinstance(outcome, Outcome) and outcome.state_lost:
+            self._untold += outcome.notices
 
     def _ready(self) -> Channel:
         if self._channel is not None:
@@ -193,56 +143,83 @@ class ChannelSandbox(ABC):
         return channel
 
     def _drop(self) -> None:
-        if self._channel is not None:
-            self._channel.box.destroy()
-            self._channel = None
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.box.destroy()
 
-    def _execute(self, code: str, seconds: float, stop: Event) -> Outcome:
-        channel = self._ready()
+    def _release(self) -> None:
+        """Free all there is; in the thread."""
+        self._untold = ()
+        self._drop()
+
+    def _execute(self, code: str, seconds: float, call: Call) -> Outcome:
+        request: Frame = {"op": "execute", "code": code, "seconds": seconds}
         try:
-            request: Frame = {"op": "execute", "code": code, "seconds": seconds}
-            reply = channel.ask(request, within=seconds + self.answer_seconds, unless=stop)
+            reply = self._ask(request, call, within=seconds + self.answer_seconds)
             return parse_outcome(reply, self.limits)
+        except Withdrawn:
+            return _closed() if call.is_closed else Outcome()  # for nobody
         except TimeoutError:
             why = f"timed out after {seconds:g} s and nothing in the sandbox answered"
             return self._replaced(why, timed_out=True)
-        except Withdrawn:
-            return Outcome()  # for nobody
         except BoxEnded:
-            return self._replaced("the sandbox was killed by what ran in it")
+            return _closed() if call.is_closed else self._replaced("the sandbox was killed by what ran in it")
         except BadFrame:
             return self._replaced("the sandbox sent something unreadable")
+
+    def _ask(self, request: Frame, call: Call, *, within: float) -> Frame:
+        if call.withdrawn.is_set():
+            raise Withdrawn  # and start no sandbox for it
+        return self._ready().ask(request, call, within=within)
 
     def _replaced(self, why: str, *, timed_out: bool = False) -> Outcome:
         self._drop()
         notice = f"{why}; it is replaced by a new one, so variables and files are lost"
         return Outcome(notices=(notice,), timed_out=timed_out, state_lost=True)
 
-    def _put(self, path: str, content: bytes) -> None:
+    def _put(self, path: str, content: bytes, call: Call) -> None:
         for offset in range(0, max(1, len(content)), CHUNK_BYTES):
             chunk = base64.b64encode(content[offset : offset + CHUNK_BYTES]).decode("ascii")
             last = offset + CHUNK_BYTES >= len(content)
-            self._ask_for_file({"op": "put", "path": path, "offset": offset, "content": chunk, "last": last})
+            self._ask_for_file({"op": "put", "path": path, "offset": offset, "content": chunk, "last": last}, call)
 
-    def _get(self, path: str) -> bytes:
+    def _get(self, path: str, call: Call) -> bytes:
         content = bytearray()
         while True:
-            reply = self._ask_for_file({"op": "get", "path": path, "offset": len(content)})
+            reply = self._ask_for_file({"op": "get", "path": path, "offset": len(content)}, call)
             if max(reply.size, len(content)) > self.limits.disk_bytes:
                 raise SandboxFileError(f"{path!r} has more than {self.limits.disk_bytes} bytes")
             content += reply.content
             if not reply.content or len(content) >= reply.size:
                 return bytes(content)
 
-    def _ask_for_file(self, request: Frame) -> FileReply:
+    def _ask_for_file(self, request: Frame, call: Call) -> FileReply:
         try:
-            reply = parse(FileReply, self._ready().ask(request, within=FILE_SECONDS))
+            reply = parse(FileReply, self._ask(request, call, within=FILE_SECONDS))
+        except Withdrawn:
+            raise SandboxError("the sandbox was closed before the file was copied") from None
         except (TimeoutError, BoxEnded, BadFrame) as error:
             self._drop()
+            if not call.is_closed:
+                self._untold += ("the sandbox did not answer and was replaced, so variables and files are lost",)
             raise SandboxError("the sandbox did not answer and was ended; variables and files are lost") from error
         if reply.failure is not None:
-            raise SandboxFileError(reply.failure)
+            raise SandboxFileError(clean(reply.failure, self.limits))
         return reply
+
+
+def check_path(path: str) -> None:
+    """Raise SandboxFileError for what is no path on any system, without asking the sandbox."""
+    if len(path) > MAX_PATH_CHARS:
+        raise SandboxFileError(f"a path of {len(path)} characters; at most {MAX_PATH_CHARS} are allowed")
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise SandboxFileError(f"{path!r} is not a path: it has characters that are none") from error
+
+
+def _closed() -> Outcome:
+    return Outcome(notices=("the sandbox was closed, so variables and files are lost",), state_lost=True)
 
 
 def _see_error(job: "asyncio.Future[Result]") -> None:

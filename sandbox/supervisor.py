@@ -25,6 +25,7 @@ from ostinato.sandbox import confinement, files
 from ostinato.sandbox.child import Capture, Child, describe_death, set_dumpable
 from ostinato.sandbox.frames import BadFrame, Frame, Rules, Unpacker, pack
 from ostinato.sandbox.watch import count_files, empty_folders, memory_in_use, oom_kills, processes
+from ostinato.sandbox.worker import MAX_IMAGES
 
 HOST_IN, HOST_OUT = 0, 1
 GRACE_SECONDS = 2.0
@@ -32,6 +33,8 @@ CLEANUP_SECONDS = 1.0
 BURIAL_SECONDS = 5.0
 TICK_MILLISECONDS = 100
 FLOOD_BYTES = 64 * 2**20
+UNREADABLE = "the interpreter sent something unreadable and was killed"
+PIPE_READS = 20  # of 64 KiB: more than a pipe holds (1 MiB, when a cell has enlarged it)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,10 +47,12 @@ class Run:
     patience: str
     oom_kills: int
     cell: int
+    request: object  # the number the host gave it
     reply: Frame | None = None
     stopped: str | None = None  # why it was interrupted
     reminded: bool = False
     lost: bool = False
+    died_before: bool = False  # the variables were lost between the last call and this one
     notices: list[str] = field(default_factory=list)
 
 
@@ -69,7 +74,7 @@ class Supervisor:
             while self._waiting:
                 request = self._waiting.pop(0)
                 answer = {"execute": self._execute, "put": self._put, "get": self._get}.get(str(request["op"]))
-                if answer:  # an interrupt that comes after its execution is over is none
+                if answer:  # what interrupts an execution that is over is none
                     self._send(answer(request) | {"id": request["id"]})
             self._listen()
 
@@ -123,6 +128,7 @@ class Supervisor:
         limit = self._rules.output_chars
         run = Run(
             cell=self._cells,
+            request=request["id"],
             out=Capture(limit),
             err=Capture(limit),
             deadline=time.monotonic() + seconds,
@@ -131,6 +137,7 @@ class Supervisor:
         )
         self._reap()
         if self._child.status is not None:
+            run.died_before = True
             run.notices.append(f"{describe_death(self._child.status)} after the last call; variables are lost")
             self._restart()
         self._drain(run)
@@ -152,7 +159,8 @@ class Supervisor:
         with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
             cell = cell[self._child.control.send(cell) :]
         if not cell:
-            poll.modify(self._child.control, select.POLLIN)
+            with contextlib.suppress(FileNotFoundError):  # the other end says no more, and is not listened to
+                poll.modify(self._child.control, select.POLLIN)
         return cell
 
     def _turn(self, run: Run, poll: select.poll) -> None:
@@ -166,24 +174,28 @@ class Supervisor:
             self._hear(run, poll)
         if HOST_IN in ready:
             self._listen()
-            if any(request["op"] == "interrupt" for request in self._waiting):
-                self._waiting.clear()
-                self._interrupt(run, "interrupted")
+        if {"id": run.request, "op": "interrupt"} in self._waiting:  # it may have come with the request
+            self._interrupt(run, "interrupted")
         self._reap()
         if child.status is not None and run.reply is None:
             self._lose(run, self._cause_of_death(run, child.status))
 
     def _hear(self, run: Run, poll: select.poll) -> None:
+        received = b""
         try:
-            received = self._child.control.recv(2**16)
+            with contextlib.suppress(ConnectionResetError):  # it died before it had read the cell
+                received = self._child.control.recv(2**16)
             frames = self._child.unpacker.feed(received)
         except BlockingIOError:
             return None
-        except (BadFrame, ConnectionResetError):
-            return self._lose(run, "the interpreter sent something unreadable and was killed")
+        except BadFrame:
+            return self._lose(run, UNREADABLE)
         if not received:
             poll.unregister(self._child.control)  # it is dying, or a cell closed the socket and waits for the deadline
-        run.reply = next((frame for frame in frames if frame.get("id") == run.cell), None)
+        reply = next((frame for frame in frames if frame.get("id") == run.cell), None)
+        if reply is not None and not is_answer(reply):
+            return self._lose(run, UNREADABLE)
+        run.reply = reply
         return None
 
     def _read_into(self, capture: Capture, descriptor: int) -> int:
@@ -196,7 +208,7 @@ class Supervisor:
 
     def _drain(self, run: Run) -> None:
         for descriptor, capture in ((self._child.out, run.out), (self._child.err, run.err)):
-            for _ in range(4):  # more than a pipe holds
+            for _ in range(PIPE_READS):
                 before = capture.total
                 self._read_into(capture, descriptor)
                 if capture.total == before:
@@ -251,6 +263,9 @@ class Supervisor:
 
     def _conclude(self, run: Run) -> None:
         """Note what the cell left behind: processes, and why it ended."""
+        self._count(run)
+        if run.lost:
+            return None
         self._drain(run)
         left = len(self._others())
         if run.stopped:
@@ -274,11 +289,11 @@ class Supervisor:
             "stderr": run.err.text(),
             "result": reply.get("result"),
             "error": reply.get("error"),
-            "images": reply.get("images") or [],
+            "images": reply.get("images", []),
             "notices": run.notices,
             "timed_out": (run.stopped or "").startswith("timed out"),
             "truncated": bool(run.out.cut or run.err.cut or reply.get("truncated")),
-            "state_lost": run.lost,
+            "state_lost": run.lost or run.died_before,
         }
 
     def _others(self) -> list[int]:
@@ -315,6 +330,17 @@ class Supervisor:
                     time.sleep(0.002)
         self._child.close()
         self._child = Child(self._rules)
+
+
+def is_answer(reply: Frame) -> bool:
+    """Say whether a reply has the shape that the interpreter gives it; a cell may have sent it in its place."""
+    images = reply.get("images")
+    return (
+        isinstance(images, list)
+        and len(images) <= MAX_IMAGES
+        and all(isinstance(image, str) for image in images)
+        and all(reply.get(key) is None or isinstance(reply.get(key), str) for key in ("result", "error"))
+    )
 
 
 def is_memory_error(reply: Frame | None) -> bool:

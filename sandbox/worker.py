@@ -73,7 +73,7 @@ def _run(tree: ast.Module, filename: str, namespace: dict[str, object]) -> str |
     if value is None:
         return None
     namespace["_"] = value
-    return repr(value)
+    return "".join([repr(value)])  # a plain string, whatever kind of string __repr__ returns
 
 
 def _describe_bad_source(exception: BaseException) -> str:

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from ostinato.sandbox import Sandbox
+from ostinato.sandbox import Limits, Sandbox, open_sandbox
 from ostinato.sandbox.child import CONTROL
 
 ENDLESS = {
@@ -45,6 +45,17 @@ IN_VAIN = {
     "killing everything": ("import os; os.kill(-1, 9)", "ProcessLookupError"),
     "the supervisor's channel": ("open('/proc/1/fd/1', 'wb')", "PermissionError"),
     "the supervisor's memory": ("open('/proc/1/mem', 'rb')", "PermissionError"),
+    "the supervisor's limits": (
+        "import resource\nresource.prlimit(1, resource.RLIMIT_NOFILE, (0, 0))",
+        "PermissionError",
+    ),
+    "the supervisor's scheduling": (
+        "import os\nos.sched_setscheduler(1, os.SCHED_IDLE, os.sched_param(0))",
+        "PermissionError",
+    ),
+    "the supervisor's priority": ("import os\nos.setpriority(os.PRIO_PROCESS, 1, 19)", "PermissionError"),
+    "the supervisor's processors": ("import os\nos.sched_setaffinity(1, {0})", "PermissionError"),
+    "memory that no limit sees": ("import os\nos.memfd_create('x')", "PermissionError"),
     "becoming root": ("import os; os.setuid(0)", "(Permission|OS)Error"),
     "deep recursion": ("def f(): return f()\nf()", "RecursionError"),
     "10 GB": ("bytearray(10**10)", "MemoryError"),
@@ -88,6 +99,10 @@ SYSTEM_CALLS = {  # x86_64 numbers
     "setns": 308,
     "init_module": 175,
     "open_by_handle_at": 304,
+    "shmget": 29,
+    "msgget": 68,
+    "semget": 64,
+    "mq_open": 240,
 }
 
 
@@ -164,6 +179,18 @@ async def test_system_calls_that_a_program_has_no_use_for_are_refused(sandbox: S
     assert (await sandbox.execute(code)).result == "([], [-1, -1, -1])"
 
 
+async def test_socket_pairs_are_local_only(sandbox: Sandbox) -> None:
+    """Another family's protocol would be loaded and set up before the kernel finds that it makes no pairs."""
+    code = (
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        "pair = (ctypes.c_int * 2)()\n"
+        "families = [libc.socketpair(family, 1, 0, pair) or family for family in (1, 2, 16, 30, 38, 40)]\n"
+        "families, ctypes.get_errno()"
+    )
+
+    assert (await sandbox.execute(code)).result == "([1, -1, -1, -1, -1, -1], 1)"
+
+
 async def test_a_memory_error_says_that_memory_is_out_and_variables_are_kept(sandbox: Sandbox) -> None:
     assert (await sandbox.execute("b = bytearray(10**10)")).notices == (
         "out of memory (limit 256 MB); variables are kept",
@@ -197,17 +224,46 @@ async def test_endless_output_is_stopped_and_cut(sandbox: Sandbox) -> None:
     await assert_usable(sandbox, kept=True)
 
 
-async def test_a_flood_of_files_is_stopped(sandbox: Sandbox) -> None:
-    code = "import itertools\nfor i in itertools.count():\n    open(f'/mnt/data/{i}', 'w').close()"
+FLOODS = {
+    "in /mnt/data": "for i in itertools.count(): open(f'/mnt/data/{i}', 'w').close()",
+    "in shared memory": "for i in itertools.count(): open(f'/dev/shm/{i}', 'w').close()",
+    "in folders in each other": "os.chdir('/tmp')\nfor i in itertools.count(): os.mkdir('d'); os.chdir('d')",
+    "in a locked folder": (
+        "os.makedirs('/tmp/locked/inner/x')\nfor i in range(1500): open(f'/tmp/locked/inner/{i}', 'w').close()\n"
+        "os.chmod('/tmp/locked/inner', 0)\nos.chmod('/tmp/locked', 0)\n"
+        "for i in itertools.count(): open(f'/tmp/{i}', 'w').close()"
+    ),
+}
 
-    outcome = await sandbox.execute(code)
+
+@pytest.mark.parametrize("place", FLOODS)
+async def test_a_flood_of_files_is_stopped(fresh: Sandbox, place: str) -> None:
+    outcome = await fresh.execute("import itertools, os\n" + FLOODS[place])
 
     is_full = "No space left on device" in str(outcome.error)
     is_killed = outcome.notices == (
         "too many files (limit 2,000): the interpreter was killed; variables are lost, files are deleted",
     )
     assert is_full or is_killed, outcome
+    assert (await fresh.execute("1")).result == "1"
+
+
+async def test_a_flood_of_files_is_the_fault_of_the_call_that_made_it(bubblewrap_kind: str) -> None:
+    sandbox = open_sandbox(bubblewrap_kind, limits=Limits(files=50))
+
+    outcome = await sandbox.execute("for i in range(60): open(f'/tmp/{i}', 'w').close()")
+
+    assert outcome.notices == (
+        "too many files (limit 50): the interpreter was killed; variables are lost, files are deleted",
+    )
     assert (await sandbox.execute("1")).result == "1"
+    await sandbox.close()
+
+
+async def test_a_locked_folder_does_not_keep_the_next_interpreter_out(sandbox: Sandbox) -> None:
+    await sandbox.execute("import os\nos.chmod('/mnt/data', 0)\nos._exit(0)")
+
+    assert (await sandbox.execute("open('file', 'w').write('here')")).result == "4"
 
 
 @pytest.mark.parametrize("start", ["", "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"])
@@ -250,9 +306,20 @@ async def test_a_forged_answer_deceives_only_its_own_call(fresh: Sandbox) -> Non
     assert (await fresh.execute("1 + 1")).result == "2"
 
 
-@pytest.mark.parametrize("field", ['"images": ["no base64"]', '"result": {"a": 1}'])
-async def test_an_answer_of_the_wrong_shape_costs_the_sandbox_its_life(fresh: Sandbox, field: str) -> None:
+@pytest.mark.parametrize("field", ['"result": {"a": 1}', '"error": 1', '"images": [[], []]', '"images": null'])
+async def test_an_answer_of_the_wrong_shape_costs_the_interpreter_its_life(fresh: Sandbox, field: str) -> None:
+    await fresh.put("file", b"here")
+
     outcome = await fresh.execute(FORGE.replace("FIELD", field))
+
+    assert outcome.notices == (
+        "the interpreter sent something unreadable and was killed; variables are lost, files are kept",
+    )
+    assert await fresh.get("file") == b"here"
+
+
+async def test_an_answer_that_the_host_cannot_read_costs_the_sandbox_its_life(fresh: Sandbox) -> None:
+    outcome = await fresh.execute(FORGE.replace("FIELD", '"images": ["no base64"]'))
 
     assert outcome.state_lost
     assert outcome.notices == (

@@ -3,11 +3,15 @@
 import asyncio
 import base64
 import contextlib
+import itertools
+import os
+import pathlib
+import re
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from ostinato.sandbox import Sandbox, SandboxFileError
+from ostinato.sandbox import Limits, Sandbox, SandboxFileError
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABpfZFQAAAAABJRU5ErkJggg=="
@@ -57,6 +61,12 @@ async def test_an_error_shows_the_cells_own_lines_only(fresh: Sandbox) -> None:
     )
 
 
+async def test_a_repr_that_is_a_string_of_another_kind_is_shown(sandbox: Sandbox) -> None:
+    code = "class S(str):\n    __len__ = None\nclass A:\n    def __repr__(self): return S('shown')\nA()"
+
+    assert (await sandbox.execute(code)).result == "shown"
+
+
 async def test_sys_exit_ends_the_cell_and_not_the_session(sandbox: Sandbox) -> None:
     await sandbox.execute("x = 1")
 
@@ -83,6 +93,10 @@ async def test_control_characters_cannot_reach_a_terminal(sandbox: Sandbox) -> N
     outcome = await sandbox.execute(r"print('a\x1b[2J\x00\rb \ud800 é')")
 
     assert outcome.stdout == "a\\x1b[2J\\x00\nb \\ud800 é\n"
+
+
+async def test_characters_that_turn_the_order_of_others_are_shown_as_such(sandbox: Sandbox) -> None:
+    assert (await sandbox.execute(r"print('a\u202eb\u2066c')")).stdout == "a\\u202eb\\u2066c\n"
 
 
 async def test_closed_and_replaced_streams_work_again_in_the_next_call(sandbox: Sandbox) -> None:
@@ -161,6 +175,26 @@ async def test_paths_elsewhere_are_refused(sandbox: Sandbox, path: str) -> None:
         await sandbox.put(path, b"")
 
 
+@pytest.mark.parametrize("path", ["a" * 600, "b/" * 499 + "c", "\U000e0001" * 900, "a" * 10**5, "\ud800"])
+async def test_strange_paths_are_refused_and_cost_nothing(sandbox: Sandbox, path: str) -> None:
+    await sandbox.execute("x = 1")
+
+    with pytest.raises(SandboxFileError):
+        await sandbox.get(path)
+
+    assert (await sandbox.execute("x")).result == "1"
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("inf"), float("nan"), 1e12])
+async def test_a_time_limit_that_is_none_is_refused(sandbox: Sandbox, seconds: float) -> None:
+    with pytest.raises(ValueError, match="it must be above 0"):
+        await sandbox.execute("1", timeout=seconds)
+    with pytest.raises(ValueError, match="it must be above 0"):
+        Limits(seconds=seconds)
+
+    assert (await sandbox.execute("2")).result == "2"
+
+
 async def test_links_and_devices_are_refused(sandbox: Sandbox) -> None:
     await sandbox.execute(
         "import os\nos.symlink('/etc/passwd', 'link')\nos.symlink('/tmp', 'folder')\nos.mkfifo('fifo')\nos.mkdir('sub')"
@@ -208,6 +242,66 @@ async def test_output_after_the_end_of_a_call_is_labelled(sandbox: Sandbox) -> N
     assert "the output begins with what earlier calls' threads or processes wrote since" in outcome.notices
 
 
+async def test_output_in_a_pipe_made_large_belongs_to_its_call(sandbox: Sandbox) -> None:
+    code = "import fcntl, os\nfcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 2**20)\nos.write(1, b'x' * 2**20)\nNone"
+    for _ in range(5):  # how much of it is read before the call ends is chance
+        await sandbox.execute(code)
+
+        assert (await sandbox.execute("1")).stdout == ""
+
+
+async def test_an_interpreter_that_dies_between_calls_is_said_to_have_died(sandbox: Sandbox) -> None:
+    await sandbox.execute(
+        "import os, threading, time\n"
+        "def die():\n"
+        "    while not os.path.exists('go'): time.sleep(0.01)\n"
+        "    os.rename('go', 'gone')\n"
+        "    os._exit(3)\n"
+        "threading.Thread(target=die).start()"
+    )
+    await sandbox.put("go", b"")
+    await _until(lambda: sandbox.get("gone"))
+
+    outcome = await sandbox.execute("1")
+
+    assert outcome.state_lost
+    assert re.match("the interpreter ended with exit code 3.*variables are lost", outcome.notices[0])
+
+
+async def test_the_outcome_after_a_cancelled_call_says_that_it_cost_the_variables(sandbox: Sandbox) -> None:
+    await sandbox.execute("x = 5")
+    ignoring = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nopen('on', 'w')\nwhile True: pass"
+    task = asyncio.create_task(sandbox.execute(ignoring))
+    await asyncio.wait([task], timeout=0.3)  # it never ends by itself
+    task.cancel()
+    await asyncio.wait([task])
+
+    outcome = await sandbox.execute("globals().get('x', 'lost')")
+
+    assert outcome.result == "'lost'"
+    assert outcome.state_lost
+    assert outcome.notices == (
+        "interrupted and did not stop when interrupted, so the interpreter was killed;"
+        " variables are lost, files are kept",
+    )
+    assert not (await sandbox.execute("1")).state_lost, "it is said once"
+
+
+async def test_cancelling_a_call_that_is_over_does_not_interrupt_the_next(sandbox: Sandbox) -> None:
+    name = f"next-{os.getpid() % 10**8}"
+    first = asyncio.create_task(sandbox.execute("1"))
+    second = asyncio.create_task(
+        sandbox.execute(f"import time\nopen('/proc/self/comm', 'w').write({name!r})\ntime.sleep(1)\n'whole'")
+    )
+    await asyncio.sleep(0)  # both are submitted
+    _block_until_a_process_is_called(name)  # the event loop does not learn that the first is over
+
+    first.cancel()
+    await asyncio.wait([first])
+
+    assert (await second).result == "'whole'"
+
+
 async def test_cancelling_a_call_interrupts_its_code_and_keeps_the_state(sandbox: Sandbox) -> None:
     await sandbox.execute("x = 5")
     task = asyncio.create_task(sandbox.execute("while True: pass"))
@@ -231,6 +325,14 @@ async def test_a_call_cancelled_before_the_sandbox_runs_does_nothing(fresh: Sand
         await task
 
     assert "NameError" in str((await fresh.execute("x")).error)
+
+
+def _block_until_a_process_is_called(name: str) -> None:
+    for path in itertools.chain.from_iterable(pathlib.Path("/proc").glob("[0-9]*/comm") for _ in range(10_000)):
+        with contextlib.suppress(OSError):
+            if path.read_text().strip() == name:
+                return
+    raise AssertionError("no process has that name")
 
 
 async def _until(attempt: Callable[[], Awaitable[object]]) -> None:

@@ -1,7 +1,10 @@
 """How sandboxes end: nothing is left of them, whoever ends them and however."""
 
 import asyncio
+import contextlib
+import gc
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from ostinato.sandbox import Limits, open_sandbox
+from ostinato.sandbox import Limits, SandboxError, open_sandbox
 from ostinato.sandbox.build import ensure_image
-from ostinato.sandbox.docker import LABEL, connect, labels
+from ostinato.sandbox.docker import DEFAULT_SOCKET, LABEL, connect, labels
 from ostinato.sandbox.owner import Owner
 from ostinato.sandbox.session import ChannelSandbox
 
@@ -84,6 +87,61 @@ async def test_closing_ends_a_call_that_runs(kind: str) -> None:
     assert not programs(limits)
 
 
+async def test_closing_ends_calls_that_wait(kind: str) -> None:
+    sandbox = open_sandbox(kind, limits=marked(7))
+    await sandbox.start()
+    calls = [asyncio.create_task(sandbox.execute("while True: pass")) for _ in range(3)]
+    await asyncio.wait(calls, timeout=0.2)  # they never end by themselves
+
+    await sandbox.close()
+
+    for call in calls:
+        assert (await call).notices == ("the sandbox was closed, so variables and files are lost",)
+
+
+async def test_closing_ends_a_call_whose_sandbox_is_starting(kind: str) -> None:
+    limits = marked(8)
+    sandbox = open_sandbox(kind, limits=limits)
+    call = asyncio.create_task(sandbox.execute("while True: pass"))
+    await asyncio.sleep(0)  # it is submitted, and the sandbox starts
+
+    await sandbox.close()
+
+    assert (await call).notices == ("the sandbox was closed, so variables and files are lost",)
+    assert not programs(limits)
+
+
+async def test_calls_and_closings_in_any_order_get_their_answers(kind: str) -> None:
+    limits = marked(9)
+    sandbox = open_sandbox(kind, limits=limits)
+    calls = [sandbox.execute("1"), sandbox.close(), sandbox.execute("1"), sandbox.close(), sandbox.execute("1")]
+
+    answers = await asyncio.gather(*calls)
+
+    assert all(answer is None or answer.result == "1" or answer.state_lost for answer in answers), answers
+    await sandbox.close()
+    assert not programs(limits)
+
+
+async def test_a_process_with_many_open_files_can_close_its_sandbox(kind: str) -> None:
+    limits = marked(10)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[1] < 2000:
+        pytest.skip(f"only {before[1]} files may be open")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2000, before[1]))
+    files = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]  # select(2) takes none above 1023
+    try:
+        sandbox = open_sandbox(kind, limits=limits)
+        await sandbox.execute("1")
+        await sandbox.close()
+    finally:
+        for file in files:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    assert not programs(limits)
+
+
 async def test_closing_an_unused_sandbox_starts_nothing(kind: str) -> None:
     limits = marked(3)
     await open_sandbox(kind, limits=limits).close()
@@ -108,7 +166,7 @@ def test_a_host_process_killed_with_kill_9_leaves_nothing(kind: str, code: str) 
     limits = marked(4)
     host = f"""
 import asyncio
-from ostinato.sandbox import Limits, open_sandbox
+from ostinato.sandbox import Limits, SandboxError, open_sandbox
 async def main():
     sandbox = open_sandbox({kind!r}, limits=Limits(seconds=600, output_chars={limits.output_chars}))
     await sandbox.start()
@@ -125,6 +183,24 @@ asyncio.run(main())
         process.wait()
 
     wait_until(lambda: not programs(limits))
+
+
+def test_an_interrupt_typed_at_the_terminal_is_the_hosts_alone(kind: str) -> None:
+    host = f"""
+import asyncio, os, signal
+from ostinato.sandbox import open_sandbox
+async def main():
+    sandbox = open_sandbox({kind!r})
+    await sandbox.execute("x = 5")
+    os.killpg(0, signal.SIGINT)
+    print((await sandbox.execute("x")).result)
+    await sandbox.close()
+signal.signal(signal.SIGINT, lambda *_: None)
+asyncio.run(main())
+"""
+    ended = subprocess.run([sys.executable, "-c", host], stdout=subprocess.PIPE, start_new_session=True, check=True)
+
+    assert ended.stdout == b"5\n"
 
 
 async def test_a_sandbox_that_answers_nothing_is_replaced(kind: str) -> None:
@@ -150,6 +226,42 @@ async def test_a_sandbox_that_answers_nothing_is_replaced(kind: str) -> None:
     await sandbox.close()
 
 
+async def test_a_sandbox_that_reads_nothing_is_replaced(kind: str) -> None:
+    limits = marked(11)
+    sandbox = open_sandbox(kind, limits=limits)
+    assert isinstance(sandbox, ChannelSandbox)
+    sandbox.answer_seconds = 1
+    await sandbox.start()
+    for pid in programs(limits):
+        os.kill(pid, signal.SIGSTOP)
+
+    outcome = await sandbox.execute("#" + "x" * 8 * 2**20, timeout=0.1)
+
+    assert outcome.timed_out
+    assert outcome.state_lost
+    await sandbox.close()
+    assert not programs(limits)
+
+
+async def test_an_interrupt_that_comes_with_its_call_is_heard(kind: str) -> None:
+    limits = marked(12)
+    sandbox = open_sandbox(kind, limits=limits)
+    await sandbox.execute("x = 5")
+    for pid in programs(limits):
+        os.kill(pid, signal.SIGSTOP)
+    call = asyncio.create_task(sandbox.execute("while True: pass"))
+    await asyncio.wait([call], timeout=0.3)  # it is sent, and nobody reads it
+    call.cancel()
+    await asyncio.wait([call], timeout=0.3)  # the interrupt is sent, too
+    for pid in programs(limits):
+        os.kill(pid, signal.SIGCONT)
+
+    await asyncio.wait([call])
+
+    assert (await sandbox.execute("x")).result == "5"
+    await sandbox.close()
+
+
 async def test_a_sandbox_killed_from_outside_is_replaced(kind: str) -> None:
     limits = marked(6)
     sandbox = open_sandbox(kind, limits=limits)
@@ -163,6 +275,45 @@ async def test_a_sandbox_killed_from_outside_is_replaced(kind: str) -> None:
     assert "it is replaced by a new one" in outcome.notices[0]
     assert (await sandbox.execute("1 + 1")).result == "2"
     await sandbox.close()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # the client forgets a socket that found nobody
+async def test_an_engine_that_goes_away_is_an_error_of_the_sandbox(
+    docker_kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    limits = marked(13)
+    connections: list[asyncio.StreamWriter] = []
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        with contextlib.suppress(OSError):
+            while content := await reader.read(2**16):
+                writer.write(content)
+                await writer.drain()
+        writer.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_engine, to_engine = await asyncio.open_unix_connection(DEFAULT_SOCKET.removeprefix("unix://"))
+        await asyncio.gather(pump(reader, to_engine), pump(from_engine, writer))
+
+    server = await asyncio.start_unix_server(relay, tmp_path / "engine")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'engine'}")
+    sandbox = open_sandbox(docker_kind, limits=limits)
+    await sandbox.start()
+    assert programs(limits)
+
+    server.close()
+    (tmp_path / "engine").unlink()
+    for connection in connections:
+        connection.close()
+
+    with pytest.raises(SandboxError, match="could not be removed"):
+        await sandbox.execute("1")
+    with pytest.raises(SandboxError, match="the Docker engine refused a sandbox"):
+        await sandbox.execute("1")
+    await sandbox.close()
+    wait_until(lambda: not programs(limits))  # it goes by itself
+    gc.collect()
 
 
 async def test_orphaned_containers_of_dead_owners_are_removed_at_the_next_start(docker_kind: str) -> None:
