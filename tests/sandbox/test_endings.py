@@ -54,10 +54,10 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         assert time.monotonic() < deadline, "it did not come about"
 
 
-def containers() -> set[str]:
+def containers(label: str = LABEL) -> set[str]:
     client = connect()
     try:
-        return {container["Id"] for container in client.api.containers(all=True, filters={"label": LABEL})}
+        return {container["Id"] for container in client.api.containers(all=True, filters={"label": label})}
     finally:
         client.close()
 
@@ -150,10 +150,11 @@ async def test_closing_an_unused_sandbox_starts_nothing(kind: str) -> None:
 
 
 async def test_a_closed_container_is_removed(docker_kind: str) -> None:
-    before = containers()
+    ours = f"{LABEL}={labels(Owner.this_process())[LABEL]}"
+    before = containers(ours)
     sandbox = open_sandbox("docker")
     await sandbox.start()
-    started = containers() - before
+    started = containers(ours) - before
 
     await sandbox.close()
 
