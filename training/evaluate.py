@@ -62,9 +62,8 @@ def main() -> None:
     console = Console()
     for verdict in verdicts:
         if not verdict.is_right:
-            console.print(
-                f"[dim]{verdict.split} {verdict.kind}:[/] {verdict.question!r} → {verdict.answer!r}", markup=True
-            )
+            line = f"{verdict.split}, {verdict.kind}: {verdict.question!r} → {verdict.answer!r}"
+            console.print(line, markup=False, highlight=False)
     console.print(summary(verdicts, "topic"))
     console.print(summary(verdicts, "effort"))
 
