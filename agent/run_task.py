@@ -80,11 +80,11 @@ async def _until_signalled(work: Coroutine[None, None, Finished]) -> Finished:
     task = loop.create_task(work)
 
     def interrupt(number: int, frame: object) -> None:
-        """Cancel, and leave in time even if the loop is blocked, as by a terminal that nobody scrolls on."""
+        """Leave in time even if the loop is blocked, as by a terminal that nobody scrolls on."""
         threading.Thread(target=_leave_later, daemon=True).start()
-        loop.call_soon_threadsafe(task.cancel)
 
     for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)  # also wakes a loop that is just about to sleep
         signal.signal(number, interrupt)
     try:
         return await task
