@@ -17,7 +17,7 @@ from ostinato.harmony import HarmonyError, ReasoningEffort
 from ostinato.sandbox import SandboxError
 from ostinato.sandbox.choose import Kind
 
-EFFORTS = tuple(ReasoningEffort)
+EFFORTS = tuple(effort.value for effort in ReasoningEffort)
 SANDBOXES: tuple[Kind, ...] = get_args(Kind)
 EXPECTED = (EngineError, HarmonyError, SandboxError, OSError)  # their messages are for the user; others are defects
 EXIT_CODES = """\

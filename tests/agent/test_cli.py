@@ -156,7 +156,7 @@ def test_a_run_out_of_time_exits_with_55(run: Run, model: Model) -> None:
     ("arguments", "code", "line"),
     [
         (["run"], 2, "the following arguments are required: task; see 'ostinato run --help'"),
-        (["run", "x", "--effort", "huge"], 2, "invalid choice: 'huge' (choose from"),
+        (["run", "x", "--effort", "huge"], 2, "invalid choice: 'huge' (choose from 'low', 'medium', 'high')"),
         (["run", "x", "--sandbox", "none"], 2, "invalid choice: 'none' (choose from"),
         (["run", "x", "--max-turns", "0"], 2, "argument --max-turns: '0' is not a whole number above 0"),
         (["run", "x", "--max-turns", "1.5"], 2, "argument --max-turns: '1.5' is not a whole number above 0"),
