@@ -83,7 +83,10 @@ async def evaluate(arguments: argparse.Namespace) -> list[Verdict]:
 
 
 def held_out_questions(split: Split, python_questions: int, seed: int) -> Iterator[Episode]:
-    """Draw python questions, and as many others as there are in the training, in proportion."""
+    """Draw python questions, and a tenth as many that need no tool.
+
+    These have no values: with `Split.VALUES` they are worded as in training, and many occur there as they are.
+    """
     left = {True: python_questions, False: round(python_questions * TALK_SHARE * 2)}
     for episode in episodes(random.Random(f"{seed} {split}"), split):
         is_python = episode.topic != "talk"
