@@ -35,6 +35,15 @@ class ToolNamespace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseFormat:
+    """A form the final answer can be asked for: JSON that fits `schema`."""
+
+    name: str
+    schema: JsonSchema
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SystemContent:
     """The settings in the system message. A field that is None leaves its line out."""
 
@@ -49,7 +58,8 @@ class SystemContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeveloperContent:
-    """The developer's instructions and the functions the model may call."""
+    """The developer's instructions, the functions the model may call, and the forms its answer may be asked for in."""
 
     instructions: str | None = None
     tools: tuple[ToolNamespace, ...] = ()
+    response_formats: tuple[ResponseFormat, ...] = ()

@@ -1,8 +1,10 @@
 """The text of the system and developer messages, line by line as gpt-oss was trained on it."""
 
+import json
 from collections.abc import Iterable
 
-from ostinato.harmony.preamble import DeveloperContent, SystemContent, ToolDescription, ToolNamespace
+from ostinato.harmony.errors import HarmonyError
+from ostinato.harmony.preamble import DeveloperContent, ResponseFormat, SystemContent, ToolDescription, ToolNamespace
 from ostinato.harmony.tool_schema import SchemaMode, parameter_type
 
 FUNCTIONS = "functions"  # the namespace whose calls must go to the commentary channel
@@ -27,12 +29,18 @@ def system_text(content: SystemContent, *, has_functions: bool, schema_mode: Sch
 
 
 def developer_text(content: DeveloperContent, *, schema_mode: SchemaMode) -> str:
-    """Write the developer message."""
+    """Write the developer message.
+
+    Raises:
+        HarmonyError: if the schema of a response format is no JSON.
+    """
     sections = []
     if content.instructions is not None:
         sections.append(f"# Instructions\n\n{content.instructions}")
     if content.tools:
         sections.append(_tools_section(content.tools, schema_mode))
+    if content.response_formats:
+        sections += ["# Response Formats", *map(_response_format, content.response_formats)]
     return "\n\n".join(sections)
 
 
@@ -72,6 +80,17 @@ def _namespace(namespace: ToolNamespace, schema_mode: SchemaMode) -> str:
 def _tool(tool: ToolDescription, schema_mode: SchemaMode) -> list[str]:
     arguments = "" if tool.parameters is None else f"_: {parameter_type(tool.parameters, schema_mode)}"
     return [*_comment(_lines(tool.description)), f"type {tool.name} = ({arguments}) => any;\n"]
+
+
+def _response_format(form: ResponseFormat) -> str:
+    """Write a form of the answer (https://cookbook.openai.com/articles/openai-harmony#structured-output)."""
+    try:
+        schema = json.dumps(form.schema, ensure_ascii=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise HarmonyError(
+            f"the schema of response format {form.name!r} is no JSON ({error}); give a JSON schema"
+        ) from error
+    return "\n".join([f"## {form.name}\n", *_comment(_lines(form.description or "")), schema])
 
 
 def _comment(lines: Iterable[str]) -> list[str]:

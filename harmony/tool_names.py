@@ -13,8 +13,8 @@ UNNAMED = "tool"  # for a name of which nothing can be kept
 def safe_names(names: Iterable[str]) -> dict[str, str]:
     """Map each name to an identifier (`[A-Za-z_][A-Za-z0-9_]*`) that no other of the names has.
 
-    A name that is an identifier stays as it is, whatever stands before it. Of the others, in their order, space, hyphen
-    and dot become `_`, other characters are dropped, a leading digit gets `_` before it, and a clash ends in `_2`, `_3`, ….
+    A name that is an identifier stays as it is, whatever stands before it. Of the others, in order, a space, hyphen or
+    dot becomes `_`, other characters are dropped, a leading digit gets `_` before it, and a clash ends in `_2`, `_3`.
     """
     names = list(dict.fromkeys(names))
     safe = {name: name for name in names if _is_identifier(name)}
