@@ -4,7 +4,9 @@
 """
 
 from ostinato.engine.interface import (
+    Allowed,
     CheckpointError,
+    Constraint,
     Engine,
     EngineError,
     PromptTooLong,
@@ -15,7 +17,9 @@ from ostinato.engine.interface import (
 from ostinato.engine.scripted import ScriptedEngine
 
 __all__ = [
+    "Allowed",
     "CheckpointError",
+    "Constraint",
     "Engine",
     "EngineError",
     "PromptTooLong",

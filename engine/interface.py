@@ -2,7 +2,15 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# A few ids themselves, or one bit for each id of the vocabulary: id i is bit i % 8 of byte i // 8. Ids beyond the last
+# byte are not allowed. None at all ends the generation.
+Allowed: TypeAlias = "Sequence[int] | NDArray[np.uint8]"
 
 
 class EngineError(Exception):
@@ -62,6 +70,24 @@ class Usage:
     sampled: int = 0
 
 
+class Constraint(Protocol):
+    """Which ids may come next in one generation, step by step; the engine asks, chooses, and says what it chose.
+
+    It never raises and is used by one step at a time, in whatever thread computes it. An array that `allowed` returns
+    is not changed later, and is the same object where the same ids are allowed.
+    """
+
+    @property
+    def lark(self) -> str:
+        """The same language as a Lark grammar of llguidance, for an engine that masks elsewhere."""
+
+    def allowed(self) -> Allowed:
+        """Return the ids that may come next."""
+
+    def accept(self, number: int) -> None:
+        """Take the id that came."""
+
+
 class TokenStream(Protocol):
     """The ids of one generation as they are sampled, the stop id included; `usage` is up to date at each.
 
@@ -87,8 +113,17 @@ class Engine(Protocol):
     vocab_size: int
     context_length: int
 
-    def stream(self, ids: Sequence[int], *, sampling: Sampling, stop_ids: Collection[int]) -> TokenStream:
+    def stream(
+        self,
+        ids: Sequence[int],
+        *,
+        sampling: Sampling,
+        stop_ids: Collection[int],
+        constraint: Constraint | None = None,
+    ) -> TokenStream:
         """Continue `ids` until one of `stop_ids` (which is yielded), the token limit, or the end of the context.
+
+        A `constraint` is fresh and belongs to this generation. An engine that cannot keep to it ignores it.
 
         Raises:
             PromptTooLong: if `ids` fill the context, on the first step.

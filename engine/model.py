@@ -4,7 +4,7 @@
 # T new tokens, D model, V vocabulary
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Self
 from weakref import WeakSet
@@ -76,9 +76,12 @@ class Transformer:
         return x_TD
 
     @torch.inference_mode()
-    def logits(self, x_TD: Tensor) -> Tensor:
-        """Return the logits that follow each token, [T, V] float32."""
-        return functional.linear(self._norm(x_TD), self._unembedding_VD).float()
+    def logits(self, x_TD: Tensor, *, rows: Sequence[int] | None = None) -> Tensor:
+        """Return the logits that follow each token, [T, V] float32; of these `rows` only, if they are given."""
+        weight_VD = self._unembedding_VD
+        if rows is not None:
+            weight_VD = weight_VD[torch.tensor(rows, device=self.device)]
+        return functional.linear(self._norm(x_TD), weight_VD).float()
 
 
 class _Block:

@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Self
 
-from ostinato.engine.interface import EngineError, Sampling, Usage
+from ostinato.engine.interface import Constraint, EngineError, Sampling, Usage
 
 
 class ScriptedEngine:
     """Answers the first prompt with the first turn of ids, the second with the second, and so on.
 
     It looks at no prompt but remembers each in `prompts`. A turn ends early at a stop id or the token limit, as any
-    engine's does.
+    engine's does. A constraint is told of every id, so that it reports what it did when they were sampled, but a script
+    says what it says.
     """
 
     def __init__(
@@ -26,7 +27,14 @@ class ScriptedEngine:
         self.prompts: list[list[int]] = []
         self._turns = [list(turn) for turn in turns]
 
-    def stream(self, ids: Sequence[int], *, sampling: Sampling, stop_ids: Collection[int]) -> "ScriptedStream":
+    def stream(
+        self,
+        ids: Sequence[int],
+        *,
+        sampling: Sampling,
+        stop_ids: Collection[int],
+        constraint: Constraint | None = None,
+    ) -> "ScriptedStream":
         """Replay the next turn.
 
         Raises:
@@ -36,7 +44,8 @@ class ScriptedEngine:
         if number >= len(self._turns):
             raise EngineError(f"the script has {len(self._turns)} turns; prompt {number + 1} finds none left")
         self.prompts.append(list(ids))
-        return ScriptedStream(_cut(self._turns[number], sampling.max_tokens, stop_ids), Usage(prompt=len(ids)))
+        turn = _cut(self._turns[number], sampling.max_tokens, stop_ids)
+        return ScriptedStream(turn, Usage(prompt=len(ids)), constraint)
 
     async def aclose(self) -> None:
         """Do nothing: a script holds nothing."""
@@ -45,9 +54,10 @@ class ScriptedEngine:
 class ScriptedStream:
     """The ids of one turn; see TokenStream."""
 
-    def __init__(self, ids: Iterator[int], usage: Usage) -> None:
+    def __init__(self, ids: Iterator[int], usage: Usage, constraint: Constraint | None = None) -> None:
         self.usage = usage
         self._ids = ids
+        self._constraint = constraint
 
     def __aiter__(self) -> Self:
         """Return the stream itself."""
@@ -57,6 +67,8 @@ class ScriptedStream:
         """Return the next id, once other tasks have had a turn."""
         await asyncio.sleep(0)
         for token in self._ids:
+            if self._constraint:
+                self._constraint.accept(token)
             self.usage.sampled += 1
             return token
         raise StopAsyncIteration

@@ -20,7 +20,7 @@ from ostinato.engine.checkpoint import Checkpoint
 from ostinato.engine.config import ModelConfig
 from ostinato.engine.experts import ExpertForm
 from ostinato.engine.generation import Generation, KeptCache
-from ostinato.engine.interface import EngineError, Sampling, Usage
+from ostinato.engine.interface import Constraint, EngineError, Sampling, Usage
 from ostinato.engine.layouts import tensor_shapes
 from ostinato.engine.model import Transformer
 
@@ -68,8 +68,17 @@ class TorchEngine:
         model = Transformer(checkpoint.config, checkpoint, device=device, dtype=dtype, form=form)
         return cls(model, name=Path(folder).name, threads=threads)
 
-    def stream(self, ids: Sequence[int], *, sampling: Sampling, stop_ids: Collection[int]) -> "TorchStream":
+    def stream(
+        self,
+        ids: Sequence[int],
+        *,
+        sampling: Sampling,
+        stop_ids: Collection[int],
+        constraint: Constraint | None = None,
+    ) -> "TorchStream":
         """Continue `ids` until one of `stop_ids` (which is yielded), the token limit, or the end of the context.
+
+        What the `constraint` does not allow is never chosen, and where it allows one id the model is not asked.
 
         Raises:
             PromptTooLong: if `ids` fill the context, on the first step.
@@ -78,7 +87,13 @@ class TorchEngine:
         if self._model is None:
             raise EngineError(f"engine {self.name!r} is closed; open another")
         begin = partial(
-            Generation, self._model, tuple(ids), sampling=sampling, stop_ids=frozenset(stop_ids), kept=self._kept
+            Generation,
+            self._model,
+            tuple(ids),
+            sampling=sampling,
+            stop_ids=frozenset(stop_ids),
+            kept=self._kept,
+            constraint=constraint,
         )
         return TorchStream(self._worker, begin, Usage(prompt=len(ids)))
 

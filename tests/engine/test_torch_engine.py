@@ -1,19 +1,31 @@
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import pytest_asyncio
 import torch
 from torch import Tensor
 
-from ostinato.engine import CheckpointError, Engine, EngineError, PromptTooLong, Sampling, Usage, reference
+from ostinato.engine import (
+    Allowed,
+    CheckpointError,
+    Constraint,
+    Engine,
+    EngineError,
+    PromptTooLong,
+    Sampling,
+    Usage,
+    reference,
+)
 from ostinato.engine.checkpoint import Checkpoint
 from ostinato.engine.config import ModelConfig
 from ostinato.engine.kv_cache import KVCache
 from ostinato.engine.model import Transformer
+from ostinato.engine.sampler import Sampler
 from ostinato.engine.torch_engine import TorchEngine
 
 GREEDY = Sampling(temperature=0, max_tokens=12)
@@ -27,9 +39,14 @@ async def engine(config: ModelConfig, tensors: Mapping[str, Tensor]) -> AsyncIte
 
 
 async def ids_of(
-    engine: Engine, prompt: list[int], sampling: Sampling = GREEDY, stop_ids: set[int] | None = None
+    engine: Engine,
+    prompt: list[int],
+    sampling: Sampling = GREEDY,
+    stop_ids: set[int] | None = None,
+    constraint: Constraint | None = None,
 ) -> list[int]:
-    return [token async for token in engine.stream(prompt, sampling=sampling, stop_ids=stop_ids or ())]
+    stream = engine.stream(prompt, sampling=sampling, stop_ids=stop_ids or (), constraint=constraint)
+    return [token async for token in stream]
 
 
 async def test_a_checkpoint_is_opened_and_continued_as_the_reference_would(folder: Path, prompt: list[int]) -> None:
@@ -92,6 +109,98 @@ async def test_a_seed_makes_a_generation_repeatable(engine: TorchEngine, prompt:
 
     assert first == again
     assert first != other
+
+
+class Script:
+    """A constraint that allows one thing after the other."""
+
+    lark = ""
+
+    def __init__(self, *steps: Allowed) -> None:
+        self.steps = steps
+        self.accepted: list[int] = []
+
+    def allowed(self) -> Allowed:
+        return self.steps[len(self.accepted)] if len(self.accepted) < len(self.steps) else ()
+
+    def accept(self, number: int) -> None:
+        self.accepted.append(number)
+
+
+ALL = np.full(13, 255, dtype=np.uint8)
+LOW = np.packbits(np.arange(97) < 9, bitorder="little")
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(seed=3, max_tokens=12)], ids=["greedy", "seeded"])
+async def test_a_constraint_that_allows_everything_changes_nothing(
+    sampling: Sampling, engine: TorchEngine, prompt: list[int]
+) -> None:
+    free = await ids_of(engine, prompt, sampling)
+
+    assert await ids_of(engine, prompt, sampling, constraint=Script(*[ALL] * 12)) == free
+    assert await ids_of(engine, prompt, sampling, constraint=Script(*[tuple(range(97))] * 12)) == free
+
+
+@pytest.mark.parametrize("few", [LOW, tuple(range(8, -1, -1))], ids=["bits", "ids"])
+@pytest.mark.parametrize("seed", [None, 5])
+async def test_what_is_not_allowed_is_never_chosen(
+    few: Allowed, seed: int | None, config: ModelConfig, tensors: Mapping[str, Tensor], prompt: list[int]
+) -> None:
+    model = Transformer(config, tensors)
+    engine = TorchEngine(model)
+    sampling = Sampling(temperature=0 if seed is None else 1, seed=seed, max_tokens=6)
+
+    chosen = await ids_of(engine, prompt, sampling, constraint=Script(*[few] * 6))
+
+    sampler, ids = Sampler(sampling), list(prompt)
+    for _ in range(6):
+        ids.append(sampler.choose(model.logits(model.advance(ids, model.new_cache())[-1:])[0, :9]))
+    assert chosen == ids[len(prompt) :]
+    await engine.aclose()
+
+
+async def test_what_is_forced_is_not_computed_but_read_in_one_step(
+    config: ModelConfig, tensors: Mapping[str, Tensor], prompt: list[int]
+) -> None:
+    class Counting(Transformer):
+        read: ClassVar[list[int]] = []
+        heads: ClassVar[list[int]] = []
+
+        def advance(self, ids: list[int], cache: KVCache) -> Tensor:
+            self.read.append(len(ids))
+            return super().advance(ids, cache)
+
+        def logits(self, x_TD: Tensor, *, rows: Sequence[int] | None = None) -> Tensor:  # noqa: N803
+            self.heads.append(97 if rows is None else len(rows))
+            return super().logits(x_TD, rows=rows)
+
+    engine = TorchEngine(Counting(config, tensors))
+    constraint = Script([5], [6], ALL, [7], [8], [9], (10, 11), [12], [13])
+
+    stream = engine.stream(prompt, sampling=GREEDY, stop_ids={13}, constraint=constraint)
+    ids = [token async for token in stream]
+
+    assert [*ids[:2], *ids[3:6], *ids[7:]] == [5, 6, 7, 8, 9, 12, 13]
+    assert constraint.accepted == ids
+    assert stream.usage.sampled == 9
+    assert Counting.read == [42, 4]
+    assert Counting.heads == [97, 2]
+    assert await ids_of(engine, [*prompt, *ids, 1]) == await fresh_ids(config, tensors, [*prompt, *ids, 1])
+    await engine.aclose()
+
+
+async def test_a_generation_that_is_forced_from_beginning_to_end_never_asks_the_model(engine: TorchEngine) -> None:
+    assert await ids_of(engine, [1, 2], stop_ids={3}, constraint=Script([4], [3])) == [4, 3]
+    assert engine.held_tokens == 0
+
+
+async def test_forced_ids_count_against_the_token_limit(engine: TorchEngine) -> None:
+    assert len(await ids_of(engine, [1, 2], constraint=Script(*[[4]] * 50))) == 12
+
+
+async def test_a_generation_ends_where_nothing_is_allowed(engine: TorchEngine, prompt: list[int]) -> None:
+    assert await ids_of(engine, prompt, constraint=Script([4], ())) == [4]
+    assert len(await ids_of(engine, prompt)) == 12
 
 
 async def test_usage_is_up_to_date_at_each_id(engine: TorchEngine, prompt: list[int]) -> None:
