@@ -28,10 +28,10 @@ from ostinato.harmony import (
     DeveloperContent,
     Message,
     ReasoningEffort,
+    Renderer,
     Role,
     SystemContent,
     Tokenizer,
-    render,
 )
 from ostinato.tools import Tool, Toolbox, is_call, reply_to
 
@@ -68,6 +68,7 @@ class Agent:
         self.sampling = sampling or Sampling()
         self.trajectory = trajectory
         self.conversation = Conversation()
+        self._renderer = Renderer(self.conversation, self.tokenizer)
         self._unanswered: list[Message] = []
         self._run: Run | None = None
         self._runner: asyncio.Runner | None = None
@@ -181,7 +182,7 @@ class Agent:
 
     async def _generate(self, run: Run) -> AsyncGenerator[Event, None]:
         """Let the engine continue the conversation once."""
-        prompt = render(self.conversation, self.tokenizer)
+        prompt = self._renderer.ids()
         sampling = run.account.sampling(self.sampling)
         ids = self.engine.stream(prompt, sampling=sampling, stop_ids=self.tokenizer.stop_ids)
         turn = Turn(self.tokenizer)

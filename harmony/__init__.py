@@ -1,6 +1,7 @@
 """The harmony format: messages ⇄ token ids. No torch, no network, no files but its own rank table."""
 
 from ostinato.harmony.conversation import Conversation
+from ostinato.harmony.dropping import DropAnalysis
 from ostinato.harmony.errors import HarmonyError
 from ostinato.harmony.message import Author, Channel, Content, Message, Role
 from ostinato.harmony.parser import Delta, Output, StreamParser
@@ -13,10 +14,11 @@ from ostinato.harmony.preamble import (
     ToolDescription,
     ToolNamespace,
 )
-from ostinato.harmony.render import DropAnalysis, RecipientPosition, render, render_training
+from ostinato.harmony.render import Renderer, render, render_training
 from ostinato.harmony.repair import Repair, RepairKind
 from ostinato.harmony.tokenizer import Tokenizer
 from ostinato.harmony.tool_schema import SchemaMode
+from ostinato.harmony.writer import RecipientPosition
 
 __all__ = [
     "Author",
@@ -32,6 +34,7 @@ __all__ = [
     "Output",
     "ReasoningEffort",
     "RecipientPosition",
+    "Renderer",
     "Repair",
     "RepairKind",
     "ResponseFormat",

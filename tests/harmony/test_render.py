@@ -161,3 +161,8 @@ def test_a_preamble_in_a_message_of_the_user_is_refused(
 ) -> None:
     with pytest.raises(HarmonyError, match="not in one of role 'user'"):
         render([Message(author=Author(role=Role.USER), content=(content,))], tokenizer)
+
+
+def test_reasoning_that_opens_a_conversation_is_kept_until_it_is_answered(tokenizer: Tokenizer) -> None:
+    assert shown([THOUGHT, CALL], tokenizer) == ["think", "{}"]
+    assert shown([THOUGHT, CALL, ANSWER], tokenizer) == ["{}", "4"]
