@@ -9,10 +9,10 @@ A vocabulary file is JSON that describes itself:
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ostinato.harmony.errors import HarmonyError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import tiktoken
 
 FORMAT = "ostinato-vocabulary-1"
+NAMES = ("o200k_harmony", "HarmonyGptOss")  # the second is what openai-harmony calls it
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 LONGEST_SPACE = 50_000  # tiktoken's regex overflows its stack somewhere between 100,000 and 1,000,000 spaces in a row
 
@@ -59,6 +60,20 @@ class Tokenizer:
         return _o200k_harmony()
 
     @classmethod
+    def named(cls, name: str) -> "Tokenizer":
+        """Return a bundled vocabulary by its name, or by the name openai-harmony has for it.
+
+        Raises:
+            HarmonyError: if no vocabulary of that name is bundled.
+        """
+        if name not in NAMES:
+            raise HarmonyError(
+                f"no vocabulary named {name!r} is bundled; there is {NAMES[0]} (in openai-harmony: {NAMES[1]}), "
+                "and Tokenizer.from_file reads others"
+            )
+        return cls.o200k_harmony()
+
+    @classmethod
     def from_file(cls, path: str | Path) -> "Tokenizer":
         """Read a vocabulary file.
 
@@ -84,15 +99,38 @@ class Tokenizer:
         """One more than the highest id."""
         return self.encoding.n_vocab
 
-    def encode(self, text: str) -> list[int]:
-        """Encode ordinary text: the text of a special token never becomes its id."""
+    def encode(self, text: str, *, allowed_special: Literal["all"] | Collection[str] = ()) -> list[int]:
+        """Encode text: the name of a special token becomes its id only if it is among `allowed_special`.
+
+        A lone surrogate, which no UTF-8 can hold, is encoded as U+FFFD.
+
+        Raises:
+            HarmonyError: if `allowed_special` names what is no special token.
+        """
+        if allowed_special:
+            return self._encode_with(
+                set(self._specials.values() if allowed_special == "all" else allowed_special), text
+            )
         if len(text) <= LONGEST_SPACE:
             return self.encoding.encode_ordinary(text)
         return [number for piece in _pieces(text) for number in self.encoding.encode_ordinary(piece)]
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """Decode ids to text; bytes that are not UTF-8, and ids outside the vocabulary, become U+FFFD."""
-        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+    def decode(self, ids: Iterable[int], *, errors: Literal["replace", "strict"] = "replace") -> str:
+        """Decode ids to text; bytes that are not UTF-8, and ids outside the vocabulary, become U+FFFD.
+
+        Raises:
+            HarmonyError: at such bytes or ids, if `errors` is "strict".
+        """
+        if errors == "replace":
+            return self.decode_bytes(ids).decode("utf-8", errors="replace")
+        ids = list(ids)
+        unknown = [number for number in ids if not self._has(number)]
+        if unknown:
+            raise HarmonyError(f"id {unknown[0]!r} is not in the vocabulary {self.encoding.name!r}")
+        try:
+            return self.decode_bytes(ids).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise HarmonyError(f"the ids are no UTF-8 ({error}); a character may be cut in two") from error
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """Decode ids to bytes; special tokens give their name, an id outside the vocabulary gives U+FFFD."""
@@ -122,6 +160,21 @@ class Tokenizer:
     def special_ids(self) -> Mapping[str, int]:
         """Return the id of each special token by its name."""
         return {name: number for number, name in self._specials.items()}
+
+    def _encode_with(self, allowed: set[str], text: str) -> list[int]:
+        unknown = sorted(allowed - set(self._specials.values()))
+        if unknown:
+            raise HarmonyError(f"{unknown[0]!r} is no special token of {self.encoding.name!r}")
+        pieces = _pieces(text) if len(text) > LONGEST_SPACE else [text]
+        encode = self.encoding.encode
+        return [number for piece in pieces for number in encode(piece, allowed_special=allowed, disallowed_special=())]
+
+    def _has(self, number: int) -> bool:
+        try:
+            self.encoding.decode_single_token_bytes(number)
+        except (KeyError, OverflowError):
+            return False
+        return True
 
     def _ordinary_tokens(self) -> Iterator[tuple[int, bytes]]:
         for number in range(self.vocab_size):

@@ -2,8 +2,8 @@
 
 import base64
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import openai_harmony
@@ -33,13 +33,7 @@ def tokenizer() -> Tokenizer:
 @pytest.fixture(scope="session")
 def spell(tokenizer: Tokenizer) -> Spell:
     """Encode text in which the names of special tokens stand for the tokens."""
-    special = tokenizer.special_ids()
-
-    def ids(text: str) -> list[int]:
-        pieces = re.split(r"(<\|\w+\|>)", text)
-        return [i for piece in pieces for i in ([special[piece]] if piece in special else tokenizer.encode(piece))]
-
-    return ids
+    return partial(tokenizer.encode, allowed_special="all")
 
 
 @pytest.fixture(scope="session")
