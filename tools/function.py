@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from pydantic_core import to_jsonable_python
 
 from ostinato.harmony import ToolDescription, ToolNamespace
-from ostinato.tools.schema import arguments_model, parameters_schema
-from ostinato.tools.tool import ToolError, ToolRequest
+from ostinato.tools.arguments import Parameters, read_arguments
+from ostinato.tools.schema import arguments_model, parameters_schema, text_parameter
+from ostinato.tools.tool import ToolRequest
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,6 +30,12 @@ class FunctionTool(Generic[P, R]):
         self._arguments = arguments_model(function, descriptions)
         self.description = ToolDescription(
             name=function.__name__, description=text, parameters=parameters_schema(self._arguments)
+        )
+        self._parameters = Parameters(
+            function=function.__name__,
+            signature=self.signature,
+            validate=self._validated,
+            text_parameter=text_parameter(self._arguments),
         )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -51,25 +58,19 @@ class FunctionTool(Generic[P, R]):
         Raises:
             ToolError: if the arguments do not fit the signature, or by the function itself.
         """
-        call = partial(cast("Callable[..., object]", self._function), **self._validated(request.content))
+        arguments = read_arguments(request, self._parameters)
+        call = partial(cast("Callable[..., object]", self._function), **arguments)
         result = call() if inspect.iscoroutinefunction(self._function) else await asyncio.to_thread(_called, call)
         return _as_text(await result if inspect.isawaitable(result) else result)
 
     async def close(self) -> None:
         """Free nothing: a function holds nothing."""
 
-    def _validated(self, content: str) -> dict[str, Any]:
-        try:
-            written = json.loads(content, strict=False) if content.strip() else {}
-        except (ValueError, RecursionError) as error:
-            raise ToolError(f"the arguments are not JSON: {error}; the signature is {self.signature}") from error
-        if not isinstance(written, dict):
-            kind = type(written).__name__
-            raise ToolError(f"the arguments are a {kind}, not a JSON object; the signature is {self.signature}")
+    def _validated(self, written: dict[str, Any]) -> dict[str, Any]:
         try:
             model = self._arguments.model_validate(written)
         except ValidationError as error:
-            raise ToolError(f"{_faults(error)}; the signature is {self.signature}") from error
+            raise ValueError(_faults(error)) from error
         fields = type(model).model_fields.items()
         return {str(field.alias): getattr(model, name) for name, field in fields}
 

@@ -4,6 +4,7 @@ import json
 
 from ostinato.harmony import ToolNamespace
 from ostinato.sandbox import Outcome, Sandbox
+from ostinato.tools.repair import CallRepair, CallRepairKind
 from ostinato.tools.tool import ToolRequest
 
 # gpt-oss was trained on this text and the embedded model knows it word for word: only the limit is filled in.
@@ -39,7 +40,11 @@ class PythonTool:
         Raises:
             SandboxError: if the sandbox itself cannot work.
         """
-        return outcome_text(await self.sandbox.execute(unwrapped(request.content)))
+        code = unwrapped(request.content)
+        if code != request.content:
+            repair = CallRepair(kind=CallRepairKind.WRAPPED, written=request.content, assumed=code)
+            request.repairs.append(repair)
+        return outcome_text(await self.sandbox.execute(code))
 
     async def close(self) -> None:
         """End the sandbox."""

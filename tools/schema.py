@@ -45,6 +45,12 @@ def parameters_schema(model: type[BaseModel]) -> dict[str, Any] | None:
     return {key: schema[key] for key in ("type", "properties", "required", "$defs") if key in schema}
 
 
+def text_parameter(model: type[BaseModel]) -> str | None:
+    """Return the parameter of a function that takes one string and nothing else, None for any other function."""
+    fields = list(model.model_fields.values())
+    return fields[0].alias if len(fields) == 1 and fields[0].annotation is str else None
+
+
 class _Untitled(GenerateJsonSchema):
     """Leaves out the titles of fields, which only repeat their names and would be a comment on each."""
 

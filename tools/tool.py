@@ -1,9 +1,10 @@
 """What a tool is: a name, what the model is told about it, and what it answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from ostinato.harmony import ToolNamespace
+from ostinato.tools.repair import CallRepair
 
 
 class ToolError(Exception):
@@ -12,12 +13,17 @@ class ToolError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolRequest:
-    """A call as the model wrote it: `function` is what follows the tool's name in the recipient, if anything."""
+    """A call as the model wrote it: `function` is what follows the tool's name in the recipient, if anything.
+
+    Recipient and function are the tool's own names, also where the model knows it by others. A tool that reads the
+    content with good will adds what it assumed to `repairs`; for JSON, `read_arguments` does both.
+    """
 
     recipient: str
     content: str
     function: str | None = None
     content_type: str | None = None
+    repairs: list[CallRepair] = field(default_factory=list, compare=False)
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ostinato.sandbox import Limits, SandboxUnavailable, open_sandbox
-from ostinato.tools import PythonTool, ToolRequest
+from ostinato.tools import CallRepair, CallRepairKind, PythonTool, ToolRequest
 from ostinato.tools.python import NO_OUTPUT
 
 
@@ -32,6 +32,14 @@ async def test_the_model_gets_what_its_code_printed_and_its_last_value(python: P
 async def test_variables_last_from_call_to_call(python: PythonTool) -> None:
     assert await answer(python, "x = 20") == NO_OUTPUT
     assert await answer(python, '{"code": "x + 1"}') == "21"
+
+
+async def test_code_that_was_unwrapped_is_a_repair(python: PythonTool) -> None:
+    request = ToolRequest(recipient="python", content='{"code": "x = 1"}')
+
+    await python.call(request)
+
+    assert request.repairs == [CallRepair(kind=CallRepairKind.WRAPPED, written='{"code": "x = 1"}', assumed="x = 1")]
 
 
 async def test_the_model_gets_the_traceback_of_its_mistake(python: PythonTool) -> None:
