@@ -185,7 +185,7 @@ class Agent:
         prompt = self._renderer.ids()
         sampling = run.account.sampling(self.sampling)
         ids = self.engine.stream(prompt, sampling=sampling, stop_ids=self.tokenizer.stop_ids)
-        turn = Turn(self.tokenizer)
+        turn = Turn(self.tokenizer, recipients=self.toolbox.recipients)
         run.begin(turn)
         try:
             while (number := await run.in_time(anext(ids, None))) is not None:

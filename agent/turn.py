@@ -1,20 +1,20 @@
 """One generation of the model: ids in, events and messages out; no I/O."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ostinato.agent.events import Event, ReasoningDelta, Repaired, TextDelta
-from ostinato.harmony import Channel, Delta, Message, Repair, RepairKind, Role, StreamParser, Tokenizer
+from ostinato.harmony import Channel, Delta, Message, Repair, StreamParser, Tokenizer
 from ostinato.tools import is_call
 
 
 class Turn:
-    """What the model has said since its last prompt; `ids` are as sampled."""
+    """What the model has said since its last prompt; `ids` are as sampled, `recipients` those it may call."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, recipients: Collection[str] = ()) -> None:
         self.ids: list[int] = []
         self.messages: list[Message] = []
         self._tokenizer = tokenizer
-        self._parser = StreamParser(tokenizer)
+        self._parser = StreamParser(tokenizer, recipients=recipients)
         self.is_closed = False
 
     @property
@@ -44,9 +44,7 @@ class Turn:
     def _read(self, items: Iterable[Delta | Message | Repair]) -> list[Event | Message]:
         read: list[Event | Message] = []
         for item in items:
-            if isinstance(item, Message) and item.author.role != Role.ASSISTANT:
-                read.append(Repaired(repair=self._disowned(item)))
-            elif isinstance(item, Message):
+            if isinstance(item, Message):
                 self.messages.append(item)
                 read.append(item)
             elif isinstance(item, Repair):
@@ -54,11 +52,6 @@ class Turn:
             elif event := _event(item):
                 read.append(event)
         return read
-
-    def _disowned(self, message: Message) -> Repair:
-        """Keep a message out that the model wrote in the name of a tool, of the user or of the system."""
-        assumed = f"nothing: the model cannot speak as {message.author.name or message.author.role}"
-        return Repair(kind=RepairKind.STRAY_TEXT, position=len(self.ids), assumed=assumed, ids=message.ids or ())
 
 
 def _event(delta: Delta) -> Event | None:

@@ -4,7 +4,7 @@ from ostinato.harmony.conversation import Conversation
 from ostinato.harmony.dropping import DropAnalysis
 from ostinato.harmony.errors import HarmonyError
 from ostinato.harmony.message import Author, Channel, Content, Message, Role
-from ostinato.harmony.parser import Delta, Output, StreamParser
+from ostinato.harmony.parser import Delta, Output, ParserState, StreamParser
 from ostinato.harmony.preamble import (
     DeveloperContent,
     JsonSchema,
@@ -32,6 +32,7 @@ __all__ = [
     "JsonSchema",
     "Message",
     "Output",
+    "ParserState",
     "ReasoningEffort",
     "RecipientPosition",
     "Renderer",

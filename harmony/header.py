@@ -7,21 +7,30 @@ A header reaches this file cut at its special tokens into segments:
 The start is followed by the author, the channel token by the channel, the constraint by its type. All other words may
 stand anywhere: `to=x` names the recipient, a single other word is the content type. What fits nowhere is reported. It
 is the content if the header ends without `<|message|>`: the model went straight on to what it had to say.
+
+In a generation a channel or role that nobody knows is the known one it resembles. Reading a whole conversation, names
+are kept as they are written. Every header is read in time linear in its length.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from ostinato.harmony.kinds import Kind
-from ostinato.harmony.message import Author, Role
+from ostinato.harmony.message import Author, Channel, Role
 from ostinato.harmony.repair import RepairKind
 from ostinato.harmony.tokenizer import Tokenizer
 
 CONTENT_TYPES = ("json", "code")
 SPEAKERS = tuple(role.value for role in Role if role != Role.TOOL)  # tools go by their names
 CONSTRAIN = "<|constrain|>"
+_FUNCTIONS = "functions."
+_LONGEST_NAME = 32  # no channel or role is longer, and comparing words takes the square of their length
 _WORD = re.compile(r"\s*(\S+)")
+_TYPE = re.compile(r"[A-Za-z][\w.+/-]*\Z")
+_MARKUP = re.compile(r"<\|(\w+)\|>([^<]*)")
+_MARKUP_KINDS = {"channel": Kind.CHANNEL, "constrain": Kind.CONSTRAIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +43,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """What a stream is expected to hold: the role that speaks (None for a whole conversation) and the channels."""
+    """What a stream is expected to hold: the role that speaks (None for a whole conversation), channels, recipients."""
 
     role: Role | None
     channels: tuple[str, ...]
+    recipients: Collection[str] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,14 +115,18 @@ class _CompleteReader:
         """Read the author."""
         word, rest = _first_word(text)
         role, _, name = word.partition(":")
+        speaker = self.dialect.role
         if role in SPEAKERS:
             self.header.author = Author(role=Role(role), name=name or None)
             return self.after_role(rest)
-        if self.dialect.role is not None and word.startswith(self.dialect.role):
-            return self.after_role(word.removeprefix(self.dialect.role) + rest)
+        if speaker is not None and word.startswith(speaker):
+            return self.after_role(word.removeprefix(speaker) + rest)
         if not word or word.startswith("to=") or word in self.dialect.channels:
             self.fault(RepairKind.GARBLED_HEADER, f"role {self.header.author.role.value}")
             return self.channel(text) if word in self.dialect.channels else text
+        if speaker is not None and _most_like(word, (speaker,)):
+            self.fault(RepairKind.GARBLED_HEADER, f"role {speaker.value}, not {word!r}")
+            return rest
         return self.tool(word, rest)
 
     def tool(self, name: str, rest: str) -> str:
@@ -133,24 +147,43 @@ class _CompleteReader:
         return text
 
     def channel(self, text: str) -> str:
-        header = self.header
         word, rest = _first_word(text)
         if not word or word.startswith("to="):
             return text
-        if header.channel is not None:
-            self.fault(RepairKind.REPEATED_CHANNEL, f"the last one, not {header.channel!r}")
         if word in self.dialect.channels:
-            header.channel = word
+            self.name_channel(word)
             return rest
-        known = [
-            name for name in self.dialect.channels if re.search(rf"\A{re.escape(name)}|\b{re.escape(name)}\b", word)
-        ]
-        header.channel = known[0] if known else word
-        self.fault(RepairKind.UNKNOWN_CHANNEL, header.channel)
-        return self.glued(word.removeprefix(header.channel) if word.startswith(header.channel) else "") + rest
+        return self.unknown_channel(word, rest)
+
+    def unknown_channel(self, word: str, rest: str) -> str:
+        """Take the channel that a word begins with, holds or resembles; else it is analysis, which no user sees."""
+        if self.dialect.role is None:
+            self.name_channel(word)
+            self.fault(RepairKind.UNKNOWN_CHANNEL, f"it is kept as {word!r}")
+            return rest
+        known = self.beginning_of(word)
+        name = known or next((each for each in self.dialect.channels if each in word), None)
+        name = name or _most_like(word, self.dialect.channels)
+        if name or self.header.channel is None:
+            self.name_channel(name or Channel.ANALYSIS.value)
+        self.fault(RepairKind.UNKNOWN_CHANNEL, f"{self.header.channel}, not {word!r}")
+        return self.glued(word[len(known) :] if known else "") + rest
+
+    def beginning_of(self, word: str) -> str:
+        """Return the longest channel that the word begins with."""
+        found = [name for name in self.dialect.channels if word.lower().startswith(name.lower())]
+        return max(found, key=len, default="")
+
+    def name_channel(self, name: str) -> None:
+        if self.header.channel is not None:
+            self.fault(RepairKind.REPEATED_CHANNEL, f"the last one, not {self.header.channel!r}")
+        self.header.channel = name
 
     def glued(self, text: str) -> str:
         """Return what is glued to a channel (`analysiscode`, `commentary?`) if it means anything."""
+        if text.startswith("<|"):
+            self.markup(text)
+            return ""
         return text if text in CONTENT_TYPES or text.startswith("to=") else ""
 
     def constraint(self, text: str) -> str:
@@ -168,16 +201,44 @@ class _CompleteReader:
     def take(self, word: str) -> bool:
         """Take a word that names the recipient or a known content type."""
         if word.startswith("to=") and word != "to=":
-            self.header.recipient = word.removeprefix("to=")
+            self.recipient(word.removeprefix("to="))
             return True
         if word in CONTENT_TYPES and self.header.content_type is None:
             self.header.content_type = word
             return True
         return False
 
+    def recipient(self, text: str) -> None:
+        """Take the recipient without what is glued to it: markup, or the type of the arguments."""
+        name, mark, markup = text.partition("<|")
+        self.header.recipient = self.without_type(name) or None
+        if mark:
+            self.fault(RepairKind.GARBLED_HEADER, f"recipient {name!r}")
+            self.markup(mark + markup)
+
+    def without_type(self, name: str) -> str:
+        if self.is_declared(name):
+            return name
+        for kind in CONTENT_TYPES:
+            stem = name.removesuffix(kind)
+            if stem != name and self.is_declared(stem):
+                self.fault(RepairKind.GARBLED_HEADER, f"recipient {stem!r} and type {kind}")
+                self.header.content_type = self.header.content_type or kind
+                return stem
+        return name
+
+    def is_declared(self, name: str) -> bool:
+        return name in self.dialect.recipients or _FUNCTIONS + name in self.dialect.recipients
+
+    def markup(self, text: str) -> None:
+        """Read special tokens of a header that are written out as text."""
+        for name, words in _MARKUP.findall(text):
+            self.read(Segment(_MARKUP_KINDS.get(name, Kind.SPECIAL), words))
+
     def place_loose_words(self) -> None:
         """Take a single unknown word as the content type, as the library does."""
-        if len(self.loose) == 1 and self.header.content_type is None:
+        is_type = len(self.loose) == 1 and (self.dialect.role is None or _TYPE.match(self.loose[0]))
+        if is_type and self.header.content_type is None:
             self.header.content_type = self.loose[0]
             if self.header.recipient is None:
                 self.fault(RepairKind.GARBLED_HEADER, f"{self.loose[0]!r} is a content type")
@@ -192,10 +253,23 @@ class _BrokenReader(_CompleteReader):
     """Reads a header that runs into the content: from the first unknown word on, text is content."""
 
     def tool(self, name: str, rest: str) -> str:
+        if name.startswith(_FUNCTIONS) or name in self.dialect.recipients:
+            return super().tool(name, rest)
         return name + rest
 
-    def glued(self, text: str) -> str:
-        return text
+    def unknown_channel(self, word: str, rest: str) -> str:
+        """Take a channel that is glued to the content, or cut by the end of the stream; else all is content."""
+        if self.dialect.role is None:
+            return super().unknown_channel(word, rest)
+        name = self.beginning_of(word)
+        left = word[len(name) :] + rest
+        if not name and not rest.strip():
+            name, left = _cut_from(word, self.dialect.channels), ""
+        if not name:
+            return word + rest
+        self.name_channel(name)
+        self.fault(RepairKind.UNKNOWN_CHANNEL, f"{name}, not {word!r}")
+        return left
 
     def constraint(self, text: str) -> str:
         letters = re.match(r"\s*([^\W\d_]*)", text)  # the type ends where `json{"a": 1}` does
@@ -218,3 +292,14 @@ def _first_word(text: str) -> tuple[str, str]:
     """Return the first word and what follows it, with the space between."""
     word, *_ = text.split(maxsplit=1) or [""]
     return word, text.lstrip()[len(word) :]
+
+
+def _most_like(word: str, names: Sequence[str]) -> str:
+    """Return the name that a misspelt word means (`anaylsis`, `comment`), empty if none."""
+    close = get_close_matches(word[:_LONGEST_NAME].lower(), names, n=1, cutoff=0.75)
+    return close[0] if close else ""
+
+
+def _cut_from(word: str, names: Sequence[str]) -> str:
+    """Return the name that a word is the beginning of, empty if none."""
+    return next((name for name in names if name.startswith(word)), "")

@@ -3,27 +3,36 @@
 The states, and what each kind of id does in them (a repair is reported wherever the output is malformed):
 
               text            start           channel         message         terminator      other special
-    BETWEEN   stray           open            open, repair    begin, repair   drop, repair    stray
+    BETWEEN   collect         open            open, repair    begin, repair   close or drop   collect
     HEADER    collect         reopen, repair  collect         begin           close, repair   collect, repair later
-    CONTENT   write           close, open     close, open     keep, repair    close           keep, repair
+    CONTENT   write           leave, repair   leave, repair   keep, repair    close           keep, repair
+    FORGED    collect         leave           leave           collect         drop, repair    collect
+    HELD      settle          settle          settle          settle          leave           settle
 
 - *open* starts a header. One that is opened by `<|channel|>` lacks its `<|start|>`.
-- *begin* reads the header (header.py) and goes on to the content.
+- *begin* reads the header (header.py) and goes on to the content, or to FORGED: a generation has one speaker, so a
+  message in any other name is dropped whole.
 - *close* makes a `Message` of all ids since it was opened. A header closed without `<|message|>` gives the text that
   follows what is recognisable in it as the content.
 - *reopen* closes a header if it holds text, and drops it if it does not.
 - *keep* leaves the id in the message's ids but not in its text: a control token is never text.
-- *stray* text between messages becomes a message if the stream ends on it, and is dropped if a header follows or the
-  generation was already over (`<|return|>`, `<|call|>`).
+- *leave* does what the end of the stream would do, and then takes the id between messages.
+- Text *collected* between messages becomes a message if the stream ends on it. It is dropped if a header follows, or if
+  the generation was already over (`<|return|>`, `<|call|>`).
+- HELD is text without a channel that `<|end|>` closed. If the stream ends there it is the final answer; *settle* makes
+  it analysis, because something follows, and then takes the id between messages.
 
-Ids that belong to no message are reported in a `Repair`, so the ids of messages and repairs, in order, are the stream.
+The invariant: after `finish`, the ids of all messages and repairs, in the order they were returned, are the ids of the
+prompt's header and all ids that were fed, whatever these are. (Of an empty stream nothing is returned.)
+
 Each id costs the same however long the message is: bytes go through an incremental UTF-8 decoder and are never re-read.
+An id that was already heard in the same voice (channel and recipient) costs one look-up: its delta is made once.
 """
 
 import codecs
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import StrEnum
 
 from ostinato.harmony.header import Dialect, Header, cut_header, read_header
 from ostinato.harmony.kinds import Kind, special_kinds
@@ -42,134 +51,218 @@ class Delta:
 
 
 Output = Delta | Message | Repair
+_Voice = dict[int, tuple[Delta, ...]]  # what an id brings in a channel and to a recipient, once it was heard there
 
 
-class _State(Enum):
-    BETWEEN = auto()
-    HEADER = auto()
-    CONTENT = auto()
+class ParserState(StrEnum):
+    """Where in a message the parser is; the file's head says what each kind of id does there."""
+
+    BETWEEN = "between"
+    HEADER = "header"
+    CONTENT = "content"
+    FORGED = "forged"
+    HELD = "held"
 
 
 CHANNELS = tuple(channel.value for channel in Channel)
-_NO_HEADER = Header(author=Author(role=Role.ASSISTANT))
 
 
 class StreamParser:
     """Turns the ids of a generation into deltas, messages and repairs.
 
     With a role it starts right after the prompt `<|start|>role`, whose ids it counts to the first message. With
-    `role=None` it reads a whole conversation from its first `<|start|>`.
+    `role=None` it reads a whole conversation from its first `<|start|>`, where anybody may speak and names are kept as
+    written. `recipients` are the declared ones, such as `functions.x`: they tell a name from what is glued to it.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, *, role: Role | None = Role.ASSISTANT, channels: tuple[str, ...] = CHANNELS
+        self,
+        tokenizer: Tokenizer,
+        *,
+        role: Role | None = Role.ASSISTANT,
+        channels: tuple[str, ...] = CHANNELS,
+        recipients: Collection[str] = (),
     ) -> None:
         self._tokenizer = tokenizer
-        self._dialect = Dialect(role=role, channels=channels)
+        self._dialect = Dialect(role=role, channels=channels, recipients=frozenset(recipients))
         self._kinds = special_kinds(tokenizer)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._position = 0
-        self._state = _State.BETWEEN
-        self._is_over = role is None
+        self._state = ParserState.BETWEEN
+        self._is_over = False
         self._is_first = True
         self._ids: list[int] = []
         self._text: list[str] = []
-        self._header = _NO_HEADER
+        self._header = self._no_header()
+        self._voices: dict[tuple[str | None, str | None], _Voice] = {}
+        self._voice: _Voice = {}
+        self._heard: _Voice = {}  # the voice, in content and between whole characters; else empty
         if role is not None:
-            self._state = _State.HEADER
+            self._state = ParserState.HEADER
             self._ids = [tokenizer.start, *tokenizer.encode(role)]
+        self._passed = -len(self._ids)
+        self._position = 0
+
+    @property
+    def state(self) -> ParserState:
+        """Where in a message the parser is."""
+        return self._state
+
+    @property
+    def position(self) -> int:
+        """How many ids were fed."""
+        return self._passed + len(self._ids)
+
+    @property
+    def author(self) -> Author | None:
+        """Who the message comes from whose content is being read; None elsewhere, as for the next three."""
+        return self._header.author if self._is_inside else None
+
+    @property
+    def channel(self) -> str | None:
+        """The channel of the message being read."""
+        return self._header.channel if self._is_inside else None
+
+    @property
+    def recipient(self) -> str | None:
+        """The recipient of the message being read."""
+        return self._header.recipient if self._is_inside else None
+
+    @property
+    def content_type(self) -> str | None:
+        """The content type of the message being read."""
+        return self._header.content_type if self._is_inside else None
 
     def feed(self, number: int) -> tuple[Output, ...]:
         """Take the next id and return what it completes."""
-        kind = self._kinds.get(number, Kind.TEXT)
-        outputs = tuple(_TRANSITIONS[self._state, kind](self, number))
-        self._position += 1
-        return outputs
+        deltas = self._heard.get(number)
+        if deltas is not None:
+            self._ids.append(number)
+            self._text.append(deltas[0].text)
+            return deltas
+        self._position = self._passed + len(self._ids)
+        return tuple(self._step(number))
 
     def finish(self) -> tuple[Output, ...]:
         """Take the end of the stream: what is unfinished is returned as far as it goes."""
+        self._position = self.position
         outputs = tuple(_ENDINGS[self._state](self))
         self._is_over = True
         return outputs
 
-    # Each transition takes the id and yields what it completes.
+    def _step(self, number: int) -> Iterable[Output]:
+        return _TRANSITIONS[self._state, self._kinds.get(number, Kind.TEXT)](self, number)
 
-    def _stray(self, number: int) -> Iterator[Output]:
+    # Each transition takes the id and returns what it completes.
+
+    def _leave(self, number: int) -> Iterator[Output]:
+        yield from _ENDINGS[self._state](self)
+        yield from self._step(number)
+
+    def _collect(self, number: int) -> Iterable[Output]:
         self._ids.append(number)
-        yield from ()
+        return ()
 
     def _open(self, number: int) -> Iterator[Output]:
         if self._ids:
             yield self._drop(RepairKind.STRAY_TEXT, "nothing")
         self._ids = [number]
-        self._state = _State.HEADER
+        self._state = ParserState.HEADER
 
     def _open_without_start(self, number: int) -> Iterator[Output]:
         yield from self._open(number)
-        yield self._repair(RepairKind.MISSING_START, f"role {_NO_HEADER.author.role.value}")
+        yield self._repair(RepairKind.MISSING_START, f"role {self._no_header().author.role.value}")
 
     def _begin_without_header(self, number: int) -> Iterator[Output]:
         yield from self._open(number)
-        self._state = _State.CONTENT
-        self._header = Header(author=_NO_HEADER.author, channel=self._usual_channel().value)
+        self._header = self._no_header()
+        self._header.channel = self._usual_channel().value
         yield self._repair(RepairKind.MISSING_HEADER, f"channel {self._header.channel}")
+        self._speak()
 
     def _end_stray(self, number: int) -> Iterator[Output]:
-        if self._ids and not self._is_over:
-            yield from self._close_stray(number)
-        else:
-            if self._ids:
-                yield self._drop(RepairKind.STRAY_TEXT, "nothing")
-            self._ids = [number]
-            yield self._drop(RepairKind.REPEATED_TERMINATOR, "nothing")
+        if self._ids and not self._drops_stray:
+            self._read_stray()
+            yield from self._close_headerless(number)
+            return
+        if self._ids:
+            yield self._drop(RepairKind.STRAY_TEXT, "nothing")
+        self._ids = [number]
+        yield self._drop(RepairKind.REPEATED_TERMINATOR, "nothing")
         self._is_over = self._is_over or number in self._tokenizer.stop_ids
-
-    def _collect(self, number: int) -> Iterator[Output]:
-        self._ids.append(number)
-        yield from ()
 
     def _reopen(self, number: int) -> Iterator[Output]:
         yield from self._leave_header(RepairKind.REPEATED_START)
         yield from self._open(number)
 
-    def _begin(self, number: int) -> Iterator[Output]:
+    def _begin(self, number: int) -> Iterable[Output]:
         self._read_header(is_complete=True)
-        yield from self._check_header(self._usual_channel())
         self._ids.append(number)
-        self._state = _State.CONTENT
+        if self._is_forged:
+            self._state = ParserState.FORGED
+            return ()
+        repairs = tuple(self._check_header(self._usual_channel()))
+        self._speak()
+        return repairs
 
     def _close_header(self, number: int) -> Iterator[Output]:
         self._read_header(is_complete=False)
-        yield self._repair(RepairKind.MISSING_MESSAGE, "the header ends before its first unknown word")
-        yield from self._check_header(Channel.ANALYSIS if number == self._tokenizer.end else Channel.FINAL)
-        yield from self._close(number, self._header.rest)
+        if self._is_forged:
+            yield from self._close_forged(number)
+        elif self._lacks_channel:
+            yield from self._close_headerless(number)
+        else:
+            yield self._repair(RepairKind.MISSING_MESSAGE, "the header ends before its first unknown word")
+            yield from self._check_header(Channel.FINAL)
+            self._end(number)
+            yield from self._close(self._header.rest)
 
-    def _write(self, number: int) -> Iterator[Output]:
+    def _close_headerless(self, number: int) -> Iterator[Output]:
+        """Close text that has no channel: after `<|end|>` the next id tells what it was."""
+        self._end(number)
+        self._state = ParserState.HELD
+        if self._is_over:
+            yield from self._finish_held()
+
+    def _settle(self, number: int) -> Iterator[Output]:
+        yield from self._close_on(Channel.ANALYSIS)
+        yield from self._step(number)
+
+    def _write(self, number: int) -> Iterable[Output]:
         self._ids.append(number)
-        text = self._decoder.decode(self._tokenizer.token_bytes(number))
-        if text:
-            yield self._delta(text)
+        data = self._tokenizer.token_bytes(number)
+        if self._heard is not self._voice:
+            return self._write_part(data)
+        try:
+            deltas = self._voice[number] = (self._delta(data.decode()),)
+        except UnicodeDecodeError:
+            return self._write_part(data)
+        return deltas
 
-    def _keep(self, number: int) -> Iterator[Output]:
+    def _write_part(self, data: bytes) -> Iterable[Output]:
+        """Write bytes that may begin or end within a character."""
+        text = self._decoder.decode(data)
+        is_whole = not self._decoder.getstate()[0]
+        self._heard = self._voice if is_whole else {}
+        return (self._delta(text),) if text else ()
+
+    def _keep(self, number: int) -> Iterable[Output]:
         self._ids.append(number)
-        yield self._repair(RepairKind.STRAY_SPECIAL, "it is not there")
+        return (self._repair(RepairKind.STRAY_SPECIAL, "it is not there"),)
 
-    def _close_content(self, number: int) -> Iterator[Output]:
-        yield from self._close(number, self._decoder.decode(b"", final=True))
+    def _close_content(self, number: int) -> Iterable[Output]:
+        self._end(number)
+        return self._close(self._decoder.decode(b"", final=True))
 
-    def _reopen_content(self, number: int) -> Iterator[Output]:
-        yield from self._finish_content()
-        yield from self._open(number)
-
-    def _reopen_content_without_start(self, number: int) -> Iterator[Output]:
-        yield from self._finish_content()
-        yield from self._open_without_start(number)
+    def _close_forged(self, number: int) -> Iterable[Output]:
+        self._end(number)
+        return self._finish_forged()
 
     # The end of the stream.
 
     def _finish_between(self) -> Iterator[Output]:
-        if self._ids and not self._is_over:
-            yield from self._close_stray(None)
+        if self._ids and not self._drops_stray:
+            self._read_stray()
+            yield from self._finish_held()
         elif self._ids:
             yield self._drop(RepairKind.STRAY_TEXT, "nothing")
 
@@ -179,34 +272,51 @@ class StreamParser:
 
     def _finish_content(self) -> Iterator[Output]:
         yield self._repair(RepairKind.MISSING_TERMINATOR, "the message ends here")
-        yield from self._close(None, self._decoder.decode(b"", final=True))
+        yield from self._close(self._decoder.decode(b"", final=True))
+
+    def _finish_forged(self) -> Iterable[Output]:
+        author = self._header.author
+        return (self._drop(RepairKind.FORGED_ROLE, f"nothing: the model cannot speak as {author.name or author.role}"),)
+
+    def _finish_held(self) -> Iterable[Output]:
+        return self._close_on(Channel.FINAL)
 
     # What transitions are made of.
 
     def _leave_header(self, kind: RepairKind) -> Iterator[Output]:
         """End a header that was never completed: as a message if it holds any text, else as nothing."""
         self._read_header(is_complete=False)
-        if not self._header.rest:
+        if self._is_forged:
+            yield from self._finish_forged()
+        elif not self._header.rest:
             yield self._drop(kind, "nothing")
-            return
-        yield self._repair(RepairKind.MISSING_MESSAGE, "the header ends before its first unknown word")
-        yield from self._check_header(Channel.ANALYSIS if kind == RepairKind.REPEATED_START else Channel.FINAL)
-        yield from self._close(None, self._header.rest)
+        else:
+            yield self._repair(RepairKind.MISSING_MESSAGE, "the header ends before its first unknown word")
+            yield from self._check_header(Channel.ANALYSIS if kind == RepairKind.REPEATED_START else Channel.FINAL)
+            yield from self._close(self._header.rest)
 
-    def _close_stray(self, number: int | None) -> Iterator[Output]:
-        """Make a message of text that has no header at all."""
-        channel = Channel.ANALYSIS if number == self._tokenizer.end else Channel.FINAL
-        self._header = Header(author=_NO_HEADER.author, channel=channel.value)
-        yield self._repair(RepairKind.MISSING_HEADER, f"channel {channel.value}")
-        yield from self._close(number, self._tokenizer.decode(self._ordinary_ids()))
+    def _close_on(self, channel: Channel) -> Iterator[Output]:
+        """Make a message of text that has no channel."""
+        if self._lacks_channel:
+            self._header.channel = channel.value
+        yield self._repair(RepairKind.MISSING_HEADER, f"channel {self._header.channel}")
+        yield from self._check_header(channel)
+        yield from self._close(self._header.rest)
 
-    def _close(self, terminator: int | None, tail: str) -> Iterator[Output]:
+    def _speak(self) -> None:
+        """Go on to the content."""
+        self._state = ParserState.CONTENT
+        self._voice = self._voices.setdefault((self._header.channel, self._header.recipient), {})
+        self._heard = self._voice
+
+    def _end(self, terminator: int) -> None:
+        self._ids.append(terminator)
+        self._is_over = terminator in self._tokenizer.stop_ids
+
+    def _close(self, tail: str) -> Iterator[Output]:
         """Complete the message with the last of its text."""
         if tail:
             yield self._delta(tail)
-        if terminator is not None:
-            self._ids.append(terminator)
-            self._is_over = terminator in self._tokenizer.stop_ids
         header = self._header
         yield Message(
             author=header.author,
@@ -214,29 +324,32 @@ class StreamParser:
             channel=header.channel,
             recipient=header.recipient,
             content_type=header.content_type,
-            ids=tuple(self._ids),
+            ids=self._pass_on(),
         )
-        self._reset()
+        self._is_first = False
+        self._text = []
+        self._decoder.reset()
+
+    def _drop(self, kind: RepairKind, assumed: str) -> Repair:
+        """Report the ids so far as belonging to no message."""
+        return Repair(kind=kind, position=self._position, assumed=assumed, ids=self._pass_on())
+
+    def _pass_on(self) -> tuple[int, ...]:
+        """Return the ids since the last message, which belong to what is returned now."""
+        ids = tuple(self._ids)
+        self._passed += len(ids)
+        self._ids = []
+        self._heard = {}
+        self._state = ParserState.BETWEEN
+        return ids
 
     def _check_header(self, usual_channel: Channel) -> Iterator[Output]:
         """Report the header's faults, and give an answer that lacks its channel one."""
-        header = self._header
-        for kind, assumed in header.faults:
+        for kind, assumed in self._header.faults:
             yield self._repair(kind, assumed)
-        is_assistant = self._dialect.role is not None and header.author.role == Role.ASSISTANT
-        if is_assistant and header.channel is None and header.recipient is None:
-            header.channel = usual_channel.value
-            yield self._repair(RepairKind.MISSING_CHANNEL, header.channel)
-
-    def _usual_channel(self) -> Channel:
-        return Channel.ANALYSIS if self._is_first else Channel.FINAL
-
-    def _read_header(self, *, is_complete: bool) -> None:
-        segments = cut_header(self._ids, self._kinds, self._tokenizer)
-        self._header = read_header(segments, self._dialect, is_complete=is_complete)
-
-    def _ordinary_ids(self) -> list[int]:
-        return [number for number in self._ids if number not in self._kinds]
+        if self._lacks_channel:
+            self._header.channel = usual_channel.value
+            yield self._repair(RepairKind.MISSING_CHANNEL, self._header.channel)
 
     def _delta(self, text: str) -> Delta:
         self._text.append(text)
@@ -245,55 +358,69 @@ class StreamParser:
     def _repair(self, kind: RepairKind, assumed: str) -> Repair:
         return Repair(kind=kind, position=self._position, assumed=assumed)
 
-    def _drop(self, kind: RepairKind, assumed: str) -> Repair:
-        """Report the ids so far as belonging to no message."""
-        ids = tuple(self._ids)
-        self._ids = []
-        self._state = _State.BETWEEN
-        return Repair(kind=kind, position=self._position, assumed=assumed, ids=ids)
+    def _read_header(self, *, is_complete: bool) -> None:
+        segments = cut_header(self._ids, self._kinds, self._tokenizer)
+        self._header = read_header(segments, self._dialect, is_complete=is_complete)
 
-    def _reset(self) -> None:
-        self._state = _State.BETWEEN
-        self._is_first = False
-        self._ids = []
-        self._text = []
-        self._decoder.reset()
-        self._header = _NO_HEADER
+    def _read_stray(self) -> None:
+        text = self._tokenizer.decode(number for number in self._ids if number not in self._kinds)
+        self._header = self._no_header(rest=text)
+
+    def _no_header(self, *, rest: str = "") -> Header:
+        return Header(author=Author(role=self._dialect.role or Role.ASSISTANT), rest=rest)
+
+    def _usual_channel(self) -> Channel:
+        return Channel.ANALYSIS if self._is_first else Channel.FINAL
+
+    @property
+    def _is_inside(self) -> bool:
+        return self._state in (ParserState.CONTENT, ParserState.FORGED)
+
+    @property
+    def _is_forged(self) -> bool:
+        return self._dialect.role not in (None, self._header.author.role)
+
+    @property
+    def _lacks_channel(self) -> bool:
+        header = self._header
+        is_answer = self._dialect.role == Role.ASSISTANT == header.author.role
+        return is_answer and header.channel is None and header.recipient is None
+
+    @property
+    def _drops_stray(self) -> bool:
+        return self._is_over or self._dialect.role is None
 
 
-_Transition = Callable[[StreamParser, int], Iterator[Output]]
-_TABLE: dict[_State, dict[Kind, _Transition]] = {
-    _State.BETWEEN: {
-        Kind.TEXT: StreamParser._stray,
-        Kind.START: StreamParser._open,
-        Kind.CHANNEL: StreamParser._open_without_start,
-        Kind.MESSAGE: StreamParser._begin_without_header,
-        Kind.CONSTRAIN: StreamParser._stray,
-        Kind.TERMINATOR: StreamParser._end_stray,
-        Kind.SPECIAL: StreamParser._stray,
-    },
-    _State.HEADER: {
-        Kind.TEXT: StreamParser._collect,
-        Kind.START: StreamParser._reopen,
-        Kind.CHANNEL: StreamParser._collect,
-        Kind.MESSAGE: StreamParser._begin,
-        Kind.CONSTRAIN: StreamParser._collect,
-        Kind.TERMINATOR: StreamParser._close_header,
-        Kind.SPECIAL: StreamParser._collect,
-    },
-    _State.CONTENT: {
-        Kind.TEXT: StreamParser._write,
-        Kind.START: StreamParser._reopen_content,
-        Kind.CHANNEL: StreamParser._reopen_content_without_start,
-        Kind.MESSAGE: StreamParser._keep,
-        Kind.CONSTRAIN: StreamParser._keep,
-        Kind.TERMINATOR: StreamParser._close_content,
-        Kind.SPECIAL: StreamParser._keep,
-    },
+_Transition = Callable[[StreamParser, int], Iterable[Output]]
+_USUALLY: dict[ParserState, _Transition] = {
+    ParserState.BETWEEN: StreamParser._collect,
+    ParserState.HEADER: StreamParser._collect,
+    ParserState.CONTENT: StreamParser._keep,
+    ParserState.FORGED: StreamParser._collect,
+    ParserState.HELD: StreamParser._settle,
 }
-_TRANSITIONS = {(state, kind): step for state, row in _TABLE.items() for kind, step in row.items()}
-_ENDINGS: dict[_State, Callable[[StreamParser], Iterator[Output]]] = {
-    _State.BETWEEN: StreamParser._finish_between,
-    _State.HEADER: StreamParser._finish_header,
-    _State.CONTENT: StreamParser._finish_content,
+_TRANSITIONS: dict[tuple[ParserState, Kind], _Transition] = {
+    **{(state, kind): step for state, step in _USUALLY.items() for kind in Kind},
+    (ParserState.BETWEEN, Kind.START): StreamParser._open,
+    (ParserState.BETWEEN, Kind.CHANNEL): StreamParser._open_without_start,
+    (ParserState.BETWEEN, Kind.MESSAGE): StreamParser._begin_without_header,
+    (ParserState.BETWEEN, Kind.TERMINATOR): StreamParser._end_stray,
+    (ParserState.HEADER, Kind.START): StreamParser._reopen,
+    (ParserState.HEADER, Kind.MESSAGE): StreamParser._begin,
+    (ParserState.HEADER, Kind.TERMINATOR): StreamParser._close_header,
+    (ParserState.CONTENT, Kind.TEXT): StreamParser._write,
+    (ParserState.CONTENT, Kind.START): StreamParser._leave,
+    (ParserState.CONTENT, Kind.CHANNEL): StreamParser._leave,
+    (ParserState.CONTENT, Kind.TERMINATOR): StreamParser._close_content,
+    (ParserState.FORGED, Kind.START): StreamParser._leave,
+    (ParserState.FORGED, Kind.CHANNEL): StreamParser._leave,
+    (ParserState.FORGED, Kind.TERMINATOR): StreamParser._close_forged,
+    (ParserState.HELD, Kind.TERMINATOR): StreamParser._leave,
+}
+_ENDINGS: dict[ParserState, Callable[[StreamParser], Iterable[Output]]] = {
+    ParserState.BETWEEN: StreamParser._finish_between,
+    ParserState.HEADER: StreamParser._finish_header,
+    ParserState.CONTENT: StreamParser._finish_content,
+    ParserState.FORGED: StreamParser._finish_forged,
+    ParserState.HELD: StreamParser._finish_held,
 }

@@ -19,6 +19,7 @@ class RepairKind(StrEnum):
     GARBLED_HEADER = "garbled_header"
     STRAY_TEXT = "stray_text"
     STRAY_SPECIAL = "stray_special"
+    FORGED_ROLE = "forged_role"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,7 +66,7 @@ CASES: dict[str, tuple[str, list[tuple[str | None, str | None, str | None, str]]
     "no channel": ("<|message|>think<|end|>" + ANSWER, [THOUGHT, ANSWERED]),
     "a garbled channel": ("<|channel|>––commentary<|message|>Hm<|end|>", [("commentary", None, None, "Hm")]),
     "a repeated channel": ("<|channel|>commentary?commentary?<|message|>Hm<|end|>", [("commentary", None, None, "Hm")]),
-    "an unknown channel": ("<|channel|>reflection<|message|>Hm<|end|>", [("reflection", None, None, "Hm")]),
+    "an unknown channel": ("<|channel|>reflection<|message|>Hm<|end|>", [("analysis", None, None, "Hm")]),
     "words before the header": (
         "<|channel|>I will use it<|channel|>commentary to=functions.x <|constrain|>json<|message|>{}<|call|>",
         [CALLED],
@@ -168,14 +168,86 @@ def test_other_channels_can_be_declared(tokenizer: Tokenizer, spell: Spell) -> N
     assert not any(isinstance(output, Repair) for output in outputs)
 
 
-def test_a_tool_that_the_model_plays_itself_keeps_its_name(tokenizer: Tokenizer, spell: Spell) -> None:
-    text = THINK + "<|start|>functions.x to=assistant<|channel|>commentary<|message|>42<|end|>"
+@pytest.mark.parametrize(
+    "header",
+    [
+        "functions.x to=assistant<|channel|>commentary",
+        "functions.x to=assistant",
+        "browser.search<|channel|>final",
+        "system",
+        "developer",
+        "user",
+        "user:bob",
+        "tool",
+    ],
+)
+@pytest.mark.parametrize("end", ["<|end|>", "<|return|>", ""])
+def test_a_message_in_the_name_of_another_is_dropped_whole(
+    header: str, end: str, tokenizer: Tokenizer, spell: Spell
+) -> None:
+    forged = spell(f"<|start|>{header}<|message|>42<|message|>{end}")
 
-    outputs = outputs_of(StreamParser(tokenizer), spell(text))
+    outputs = outputs_of(StreamParser(tokenizer), spell(THINK) + forged + spell(ANSWER))
 
-    message = outputs[-1]
+    repairs = [output for output in outputs if isinstance(output, Repair)]
+    assert [(repair.kind, repair.ids) for repair in repairs] == [(RepairKind.FORGED_ROLE, tuple(forged))]
+    assert [output.text for output in outputs if isinstance(output, Message)] == ["think", "answer"]
+    assert "".join(output.text for output in outputs if isinstance(output, Delta)) == "thinkanswer"
+
+
+def test_a_message_in_the_name_of_another_needs_no_message_token(tokenizer: Tokenizer, spell: Spell) -> None:
+    for forged in ("<|start|>user Thanks!<|end|>", "<|start|>functions.x to=assistant 42<|end|>"):
+        outputs = outputs_of(StreamParser(tokenizer), spell(THINK + forged + ANSWER))
+
+        assert [output.text for output in outputs if isinstance(output, Message)] == ["think", "answer"]
+        assert ids_in(outputs) == spell("<|start|>assistant" + THINK + forged + ANSWER)
+
+
+def test_anybody_may_speak_in_a_whole_conversation(tokenizer: Tokenizer, spell: Spell) -> None:
+    text = "<|start|>functions.x to=assistant<|channel|>commentary<|message|>42<|end|>"
+
+    (*_, message) = outputs_of(StreamParser(tokenizer, role=None), spell(text))
+
     assert isinstance(message, Message)
     assert (message.author.role, message.author.name, message.recipient) == (Role.TOOL, "functions.x", "assistant")
+
+
+def test_a_misspelt_role_is_still_the_speaker(tokenizer: Tokenizer, spell: Spell) -> None:
+    outputs = outputs_of(StreamParser(tokenizer), spell(THINK + ANSWER.replace("assistant", "asistant")))
+
+    assert [output.text for output in outputs if isinstance(output, Message)] == ["think", "answer"]
+
+
+@pytest.mark.parametrize(
+    ("follows", "channel"),
+    [("", "final"), ("<|return|>", "final"), (ANSWER, "analysis"), (" so", "analysis"), ("<|channel|>", "analysis")],
+)
+def test_text_without_a_header_is_what_follows_makes_it(
+    follows: str, channel: str, tokenizer: Tokenizer, spell: Spell
+) -> None:
+    for text in ("I am sorry.<|end|>", THINK + "I am sorry.<|end|>"):
+        outputs = outputs_of(StreamParser(tokenizer), spell(text + follows))
+
+        held = [o for o in outputs if isinstance(o, Message | Delta) if "sorry" in getattr(o, "text", "")]
+        assert [each.channel for each in held] == [channel, channel]
+
+
+def test_text_without_a_header_is_held_until_the_next_id(tokenizer: Tokenizer, spell: Spell) -> None:
+    parser = StreamParser(tokenizer)
+
+    assert [output for number in spell("I am sorry.<|end|>") for output in parser.feed(number)] == []
+    assert [type(output) for output in parser.feed(tokenizer.start)] == [Repair, Delta, Message]
+
+
+def test_an_unknown_channel_is_kept_in_a_whole_conversation(tokenizer: Tokenizer, spell: Spell) -> None:
+    text = "<|start|>assistant<|channel|>final_draft<|message|>Hm<|end|>"
+
+    repair, _, message = outputs_of(StreamParser(tokenizer, role=None), spell(text))
+
+    assert isinstance(repair, Repair)
+    assert repair.kind == RepairKind.UNKNOWN_CHANNEL
+    assert isinstance(message, Message)
+    assert message.channel == "final_draft"
 
 
 @pytest.mark.parametrize("name", CASES)
