@@ -6,7 +6,7 @@ from rich.text import Text
 
 from ostinato.agent.events import Event, Finished, ReasoningDelta, Repaired, TextDelta, ToolFinished, ToolStarted
 from ostinato.harmony import Repair
-from ostinato.tools import CallRepair
+from ostinato.tools import CallRepair, CallRepairKind
 
 LINES_SHOWN = 30
 CHARACTERS_SHOWN = 3000
@@ -34,10 +34,10 @@ class Activity:
                 self._stream(text, style="dim")
             case TextDelta(text=text, is_final=False):
                 self._stream(text, style="")
-            case ToolStarted(request=request):
-                self._box(request.text, title=f"{request.recipient} ◀", style="cyan")
-            case ToolFinished(reply=reply, seconds=seconds):
-                self._box(reply.text, title=f"{reply.author.name} ▶ {seconds:.1f} s", style="green")
+            case ToolStarted(request=request, tool=tool):
+                self._box(request.text, title=f"{tool} ◀", style="cyan")
+            case ToolFinished(reply=reply, tool=tool, seconds=seconds):
+                self._box(reply.text, title=f"{tool} ▶ {seconds:.1f} s", style="green")
             case Repaired(repair=repair):
                 self.note(f"repaired: {_described(repair)}")
             case Finished():
@@ -73,8 +73,10 @@ def summary(finished: Finished) -> str:
 
 
 def _described(repair: Repair | CallRepair) -> str:
-    what = repair.written if isinstance(repair, CallRepair) else repair.kind.replace("_", " ")
-    return f"{what} → {repair.assumed}"
+    what = repair.kind.replace("_", " ")
+    if isinstance(repair, CallRepair):
+        what = repair.written if repair.kind == CallRepairKind.RECIPIENT else f"arguments ({what})"
+    return f"{what} → {_shortened(repair.assumed)}"
 
 
 def _shortened(text: str) -> str:

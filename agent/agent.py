@@ -50,7 +50,7 @@ class Agent:
         engine: Engine | Model,
         *,
         tokenizer: Tokenizer | None = None,
-        tools: Iterable[Tool | Callable[..., object]] = (),
+        tools: Toolbox | Iterable[Tool | Callable[..., object]] = (),
         effort: ReasoningEffort | str = ReasoningEffort.MEDIUM,
         instructions: str | None = None,
         budget: Budget | None = None,
@@ -62,7 +62,7 @@ class Agent:
             tokenizer, sampling, engine = tokenizer or engine.tokenizer, sampling or engine.sampling, engine.engine
         self.engine = engine
         self.tokenizer = tokenizer or Tokenizer.o200k_harmony()
-        self.toolbox = Toolbox(tools)
+        self.toolbox = tools if isinstance(tools, Toolbox) else Toolbox(tools)
         self.effort = ReasoningEffort(effort)
         self.budget = budget or Budget()
         self.sampling = sampling or Sampling()
@@ -166,7 +166,7 @@ class Agent:
                         yield event
                 while self._unanswered and run.turn and run.turn.is_complete:
                     call = self._unanswered[0]
-                    yield ToolStarted(request=call)
+                    yield ToolStarted(request=call, tool=self.toolbox.own_name(call.recipient))
                     for event in await self._answer(run, call):
                         yield event
         except (OutOfTime, PromptTooLong) as error:
@@ -213,11 +213,19 @@ class Agent:
             if not answering.cancelled():
                 answering.exception()  # read, or asyncio complains of a tool that fails as it is stopped
         seconds = run.account.seconds - began
-        run.count_call(call, answer.reply)
-        self._record("tool", recipient=call.recipient, seconds=round(seconds, 6))
+        run.count_call(call, answer)
+        full_text = {} if answer.full_text is None else {"full_text": answer.full_text}
+        self._record("tool", recipient=call.recipient, seconds=round(seconds, 6), **full_text)
         repaired = [self._taken(Repaired(repair=repair)) for repair in answer.repairs]
         added = self._append(answer.reply)
-        return [*repaired, ToolFinished(request=call, reply=answer.reply, seconds=seconds), added]
+        finished = ToolFinished(
+            request=call,
+            tool=answer.tool or call.recipient or "",
+            reply=answer.reply,
+            seconds=seconds,
+            full_text=answer.full_text,
+        )
+        return [*repaired, finished, added]
 
     def _taken(self, item: Event | Message) -> Event:
         if isinstance(item, Message):

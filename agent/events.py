@@ -37,18 +37,24 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolStarted:
-    """The model called a tool; `request` is its message."""
+    """The model called a tool: `request` is its message, `tool` the recipient by the tool's own names."""
 
     request: Message
+    tool: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolFinished:
-    """A tool answered; `seconds` is how long it took."""
+    """A tool answered; `seconds` is how long it took.
+
+    `full_text` is all that the tool said, if that was too long for the model; None if `reply` has it.
+    """
 
     request: Message
+    tool: str
     reply: Message
     seconds: float
+    full_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from ostinato.agent.events import Finished, Reason
 from ostinato.agent.turn import Turn
 from ostinato.engine.interface import Usage
 from ostinato.harmony import Message, Repair
-from ostinato.tools import CallRepair, is_call
+from ostinato.tools import Answer, CallRepair, is_call
 
 T = TypeVar("T")
 
@@ -63,9 +63,9 @@ class Run:
         self.usage.cached += usage.cached
         self.usage.sampled += usage.sampled
 
-    def count_call(self, call: Message, reply: Message) -> None:
-        """Remember a call and what came of it."""
-        made = (call.recipient, call.text, reply.text)
+    def count_call(self, call: Message, answer: Answer) -> None:
+        """Remember a call and what came of it; what is asked of a tool that does not exist makes no difference."""
+        made = (call.recipient, call.text if answer.tool else "", answer.reply.text)
         if made not in self._calls:
             self._calls.add(made)
             self._repeats.clear()

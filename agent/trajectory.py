@@ -5,7 +5,7 @@ Every line is an object with a `type` and `at`, the seconds since the run began:
     run        the first line: versions, engine, effort, sampling, budget, tools, when
     message    a message of the conversation, with the ids it was sampled as
     turn       one generation: the ids as the engine gave them, and whether the model ended it by itself
-    tool       who answered a call, and how long it took
+    tool       who answered a call, how long it took, and all that it said if the model got only a part
     repair     how something malformed was read
     finished   the reason, the answer and the usage
 """

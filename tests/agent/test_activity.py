@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from ostinato.agent.activity import CHARACTERS_SHOWN, LINES_SHOWN, Activity
-from ostinato.agent.events import Event, Repaired, ToolFinished
+from ostinato.agent.events import Event, Repaired, ToolFinished, ToolStarted
 from ostinato.harmony import Message, Repair, RepairKind
-from ostinato.tools import CallRepair
+from ostinato.tools import CallRepair, CallRepairKind
 
 
 def shown(event: Event) -> str:
@@ -19,7 +19,14 @@ def shown(event: Event) -> str:
 
 def answered(text: str) -> ToolFinished:
     request = Message.assistant("", channel="commentary", recipient="python")
-    return ToolFinished(request=request, reply=Message.tool(text, name="python", channel="commentary"), seconds=0.1)
+    reply = Message.tool(text, name="python", channel="commentary")
+    return ToolFinished(request=request, tool="python", reply=reply, seconds=0.1)
+
+
+def test_a_tool_is_called_as_the_user_named_it() -> None:
+    request = Message.assistant("{}", channel="commentary", recipient="functions.get_weather")
+
+    assert "functions.get-weather ◀" in shown(ToolStarted(request=request, tool="functions.get-weather"))
 
 
 def test_many_lines_are_shortened() -> None:
@@ -42,6 +49,10 @@ def test_a_line_without_end_is_shortened() -> None:
     [
         (Repair(kind=RepairKind.MISSING_CHANNEL, position=3, assumed="final"), "repaired: missing channel → final\n"),
         (CallRepair(written="functions.python", assumed="python"), "repaired: functions.python → python\n"),
+        (
+            CallRepair(kind=CallRepairKind.BARE_TEXT, written="ls", assumed='{"command": "ls"}'),
+            'repaired: arguments (bare text) → {"command": "ls"}\n',
+        ),
     ],
 )
 def test_a_repair_is_a_line_that_says_what_was_made_of_what(repair: Repair | CallRepair, line: str) -> None:
