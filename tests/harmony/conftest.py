@@ -61,10 +61,10 @@ class Library:
     def render(self, messages: Sequence[Message], *, drops_analysis: bool = True) -> list[int]:
         config = openai_harmony.RenderConversationConfig(auto_drop_analysis=drops_analysis)
         role = openai_harmony.Role.ASSISTANT
-        return list(self.encoding.render_conversation_for_completion(_conversation(messages), role, config))
+        return list(self.encoding.render_conversation_for_completion(their_conversation(messages), role, config))
 
     def render_training(self, messages: Sequence[Message]) -> list[int]:
-        return list(self.encoding.render_conversation_for_training(_conversation(messages)))
+        return list(self.encoding.render_conversation_for_training(their_conversation(messages)))
 
     def parse(self, ids: Sequence[int], role: Role | None) -> list[Message]:
         library_role = None if role is None else openai_harmony.Role(role.value)
@@ -84,7 +84,8 @@ class Library:
         return ToolNamespace(name=theirs.name, description=theirs.description, tools=tools)
 
 
-def _conversation(messages: Sequence[Message]) -> Any:
+def their_conversation(messages: Sequence[Message]) -> Any:
+    """Make the same conversation in openai-harmony's types."""
     return openai_harmony.Conversation.from_messages([_theirs(message) for message in messages])
 
 
@@ -134,7 +135,7 @@ def _their_tools(namespaces: Sequence[ToolNamespace]) -> Any:
             ],
         )
         for namespace in namespaces
-    }
+    } or None
 
 
 def _ours(message: dict[str, Any]) -> Message:

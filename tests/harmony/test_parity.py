@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
+from tests.fuzz import examples
+from tests.harmony.strategies import conversations, schemas
 
 from ostinato.harmony import (
     Author,
@@ -157,77 +158,7 @@ def test_built_in_tools_are_described_as_the_library_describes_them(
     assert ours(messages, tokenizer) == library.render(messages)
 
 
-words = st.sampled_from(["", "a", "two words", "null", 'quo"te', "line\nbreak", "é", "\r\n", "<|end|>"]) | st.text(
-    max_size=12
-)
-floats = st.sampled_from([1.5, 1e20, 1e-5, 1.5e-5, -1.25e-5, 1e-7, 0.0001, 2.0, -0.0, 1e16, 5e-324])
-values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | floats | words,
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(words, inner, max_size=2),
-    max_leaves=4,
-)
-types = st.sampled_from(
-    ["object", "array", "string", "number", "integer", "boolean", "null", "odd", ["string", "null"], ["integer", 1], []]
-)
-
-
-def schemas_of(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    names = st.sampled_from(["a", "b-c", "null_count", "é"])
-    return st.fixed_dictionaries(
-        {},
-        optional={
-            "type": types,
-            "description": words,
-            "title": words | st.just(1),
-            "default": values,
-            "nullable": st.sampled_from([True, False, "true"]),
-            "examples": st.lists(values, max_size=2),
-            "enum": st.sampled_from([["a", "b"], [1, "c"], [1], [], ["null"]]),
-            "properties": st.dictionaries(names, inner, max_size=3),
-            "required": st.lists(names, max_size=2),
-            "items": inner,
-            "oneOf": st.lists(inner, max_size=3),
-            "anyOf": st.lists(inner, max_size=2),
-        },
-    )
-
-
-schemas = schemas_of(st.recursive(st.booleans() | schemas_of(st.just({})), schemas_of, max_leaves=6))
-identifiers = st.sampled_from(["functions", "browser", "python", "search", "Z"])
-tools = st.builds(ToolDescription, name=identifiers, description=words, parameters=st.none() | schemas)
-namespaces = st.lists(
-    st.builds(
-        ToolNamespace, name=identifiers, description=st.none() | words, tools=st.lists(tools, max_size=2).map(tuple)
-    ),
-    max_size=2,
-    unique_by=lambda namespace: namespace.name,
-).map(tuple)
-preambles = st.builds(
-    SystemContent,
-    model_identity=st.none() | words,
-    knowledge_cutoff=st.none() | words,
-    current_date=st.none() | words,
-    reasoning_effort=st.none() | st.sampled_from(ReasoningEffort),
-    valid_channels=st.lists(words, max_size=3).map(tuple),
-    channel_required=st.booleans(),
-    tools=namespaces,
-).map(Message.system) | st.builds(DeveloperContent, instructions=st.none() | words, tools=namespaces).map(
-    Message.developer
-)
-authors = st.builds(
-    Author, role=st.sampled_from([role for role in Role if role != Role.TOOL]), name=st.none() | identifiers
-) | st.builds(Author, role=st.just(Role.TOOL), name=identifiers)
-speech = st.builds(
-    Message,
-    author=authors,
-    content=st.lists(words, max_size=2).map(tuple),
-    channel=st.none() | st.sampled_from(["analysis", "commentary", "final", "odd one"]),
-    recipient=st.none() | st.sampled_from(["all", "user", "assistant", "python", "functions.x", "a b"]),
-    content_type=st.none() | st.sampled_from(["json", "code", "<|constrain|>json", "<|constrain|> json", "<|call|>"]),
-)
-
-
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(schema=schemas)
 def test_any_schema_is_written_as_the_library_writes_it(schema: Any, tokenizer: Tokenizer, library: Any) -> None:
     function = ToolDescription(name="f", description="", parameters=schema)
@@ -236,8 +167,8 @@ def test_any_schema_is_written_as_the_library_writes_it(schema: Any, tokenizer: 
     assert tokenizer.decode(ours(messages, tokenizer)) == tokenizer.decode(library.render(messages))
 
 
-@settings(deadline=None, max_examples=200)
-@given(messages=st.lists(preambles | speech | speech, max_size=8))
+@examples(200)
+@given(messages=conversations)
 def test_any_conversation_is_rendered_as_the_library_renders_it(
     messages: list[Message], tokenizer: Tokenizer, library: Any
 ) -> None:
