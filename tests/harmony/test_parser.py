@@ -15,6 +15,7 @@ from ostinato.harmony import (
     DropAnalysis,
     Message,
     Output,
+    ParserState,
     RecipientPosition,
     Repair,
     Role,
@@ -98,6 +99,36 @@ def test_deltas_say_where_their_text_goes(tokenizer: Tokenizer, spell: Spell) ->
 
     deltas = {(output.channel, output.recipient) for output in outputs if isinstance(output, Delta)}
     assert deltas == {("commentary", None), ("commentary", "f")}
+
+
+def test_the_parser_says_where_it_is(tokenizer: Tokenizer, spell: Spell) -> None:
+    parser = StreamParser(tokenizer)
+    ids = spell(GENERATIONS["a constrained call"] + "<|start|>user<|message|>Hi<|end|>")
+    seen = []
+
+    for number in ids:
+        parser.feed(number)
+        if parser.state != (seen[-1][0] if seen else None):
+            role = parser.author.role if parser.author else None
+            seen.append((parser.state, role, parser.channel, parser.recipient, parser.content_type))
+
+    assert seen == [
+        (ParserState.HEADER, None, None, None, None),
+        (ParserState.CONTENT, Role.ASSISTANT, "commentary", "functions.x", "<|constrain|>json"),
+        (ParserState.BETWEEN, None, None, None, None),
+        (ParserState.HEADER, None, None, None, None),
+        (ParserState.FORGED, Role.USER, None, None, None),
+        (ParserState.BETWEEN, None, None, None, None),
+    ]
+    assert parser.position == len(ids)
+
+
+def test_the_position_counts_every_id_that_was_fed(tokenizer: Tokenizer, spell: Spell) -> None:
+    for role in (Role.ASSISTANT, None):
+        parser = StreamParser(tokenizer, role=role)
+        for count, number in enumerate(spell(CONVERSATION + "<|return|>so<|start|>")):
+            assert parser.position == count
+            parser.feed(number)
 
 
 def test_a_message_keeps_the_ids_it_was_sampled_as(tokenizer: Tokenizer, spell: Spell) -> None:
