@@ -1,10 +1,12 @@
 """Checkpoint: the tensors of a gpt-oss model in a folder of safetensors files.
 
 Both published layouts are read, and presented by one set of names, those of the Hugging Face layout: see
-`tensor_shapes`. Headers are checked when the folder is opened; a tensor's bytes are read when it is asked for.
+`tensor_shapes`. Headers are checked when the folder is opened; a tensor's bytes are read, and its numbers looked over,
+when it is asked for.
 """
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -45,7 +47,8 @@ class Checkpoint(Mapping[str, Tensor]):
         """Open a folder that holds `config.json` and safetensors files of either layout.
 
         Raises:
-            CheckpointError: if anything is missing, damaged, or of another shape or architecture.
+            CheckpointError: if anything is missing, damaged, or of another shape or architecture. For numbers that
+                cannot be weights it is raised when their tensor is read.
         """
         folder = Path(folder)
         if not folder.is_dir():
@@ -59,7 +62,7 @@ class Checkpoint(Mapping[str, Tensor]):
 
     def __getitem__(self, name: str) -> Tensor:
         source = self._sources[name]
-        tensor = self._files.read(source.name)
+        tensor = _sound(self._files.read(source.name), source.name)
         if source.rows is not None:
             tensor = tensor[source.rows]
         return tensor.transpose(1, 2) if source.is_transposed else tensor
@@ -122,6 +125,16 @@ class _Files:
     def read(self, name: str) -> Tensor:
         """Read a tensor."""
         return self._holders[name].get_tensor(name)
+
+
+def _sound(tensor: Tensor, name: str) -> Tensor:
+    """Return the tensor, if its numbers may be weights: a file of the right size can still be damaged."""
+    low, high = (value.item() for value in torch.aminmax(tensor))
+    if not math.isfinite(low) or not math.isfinite(high):
+        raise CheckpointError(f"{name} holds numbers that are not finite; {_COPY_AGAIN}")
+    if low == high == 0 and tensor.dim() > 1:
+        raise CheckpointError(f"{name} holds nothing but zeros; {_COPY_AGAIN}")
+    return tensor
 
 
 def save_checkpoint(

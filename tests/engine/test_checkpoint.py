@@ -13,6 +13,7 @@ from ostinato.engine import CheckpointError, mxfp4
 from ostinato.engine.checkpoint import Checkpoint, save_checkpoint
 from ostinato.engine.config import ModelConfig
 from ostinato.engine.layouts import tensor_shapes
+from ostinato.engine.torch_engine import TorchEngine
 
 
 @pytest.fixture
@@ -108,6 +109,31 @@ def test_a_corrupt_file_is_named(copy: Path) -> None:
 
     with pytest.raises(CheckpointError, match=r"model.safetensors is damaged or cut short"):
         Checkpoint.open(copy)
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda raw: b"\0" * len(raw), "holds nothing but zeros; copy the checkpoint again"),
+        (
+            lambda raw: raw[:100] + b"\xff" * 50 + raw[150:],
+            "holds numbers that are not finite; copy the checkpoint again",
+        ),
+    ],
+    ids=["never written", "overwritten"],
+)
+def test_a_file_of_the_right_size_with_damaged_weights_is_refused(
+    damage: Callable[[bytes], bytes], complaint: str, copy: Path
+) -> None:
+    path = copy / "model.safetensors"
+    whole = path.read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    begin, end = json.loads(whole[8:header])["lm_head.weight"]["data_offsets"]
+    begin, end = header + begin, header + end
+    path.write_bytes(whole[:begin] + damage(whole[begin:end]) + whole[end:])
+
+    with pytest.raises(CheckpointError, match=f"lm_head.weight {complaint}"):
+        TorchEngine.open(copy)
 
 
 def test_a_missing_tensor_is_named(copy: Path) -> None:
