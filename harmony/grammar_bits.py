@@ -1,0 +1,51 @@
+"""Sets of ids as packed bits: id i is bit i % 8 of byte i // 8."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ostinato.harmony.tokenizer import Tokenizer
+
+Bits = NDArray[np.uint8]
+
+_FEW = 32  # bytes with a bit in them, up to which the ids themselves are told
+
+
+@lru_cache(maxsize=8)
+def ordinary(tokenizer: Tokenizer) -> Bits:
+    """Return the ids that stand for text; special ids and holes of the vocabulary are not among them."""
+    ranks = tokenizer.encoding._mergeable_ranks
+    is_in = np.zeros(tokenizer.vocab_size, dtype=np.bool_)
+    is_in[np.fromiter(ranks.values(), dtype=np.int64, count=len(ranks))] = True
+    return np.packbits(is_in, bitorder="little")
+
+
+def everything(tokenizer: Tokenizer) -> Bits:
+    """Return all ids of the vocabulary."""
+    return np.packbits(np.ones(tokenizer.vocab_size, dtype=np.bool_), bitorder="little")
+
+
+def with_id(bits: Bits, number: int) -> Bits:
+    """Return a copy that holds `number` too."""
+    copied = bits.copy()
+    copied[number >> 3] |= np.uint8(1 << (number & 7))
+    return copied
+
+
+def few_ids(bits: Bits) -> tuple[int, ...] | None:
+    """Return the ids if they are few, None if not."""
+    places = np.flatnonzero(bits)
+    if places.size > _FEW:
+        return None
+    rows, columns = np.nonzero(np.unpackbits(bits[places, None], axis=1, bitorder="little"))
+    return tuple((places[rows] * 8 + columns).tolist())
+
+
+def ranges(bits: Bits) -> Iterator[tuple[int, int]]:
+    """Return the runs of ids, first and last of each."""
+    padded = np.concatenate(([0], np.unpackbits(bits, bitorder="little"), [0])).astype(np.int8)
+    edges = np.flatnonzero(np.diff(padded))
+    for begin, end in edges.reshape(-1, 2).tolist():
+        yield begin, end - 1

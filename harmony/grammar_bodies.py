@@ -1,0 +1,118 @@
+"""The content of a message while it is written: free text, JSON by a schema, or nothing but its end."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from ostinato.harmony.grammar_bits import Bits, few_ids
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher
+
+
+class Body(Protocol):
+    """What may come next in a content; the terminator is among `allowed` wherever `can_end`."""
+
+    @property
+    def can_end(self) -> bool:
+        """Whether the message may end here."""
+
+    def allowed(self) -> Sequence[int] | Bits:
+        """Return what may come next."""
+
+    def accept(self, number: int) -> bool:
+        """Take an id other than the terminator; return False if it may not come here."""
+
+
+class Text:
+    """Any of a fixed set of ids, as often as one likes."""
+
+    def __init__(self, bits: Bits, *, can_end: bool = True) -> None:
+        self.can_end = can_end
+        self._bits = bits
+        self._bytes = bits.tobytes()  # a quarter of numpy's time for a single element
+
+    def allowed(self) -> Bits:
+        """Return the set."""
+        return self._bits
+
+    def accept(self, number: int) -> bool:
+        """Say whether the id is in the set."""
+        return 0 <= number < 8 * len(self._bytes) and bool(self._bytes[number >> 3] >> (number & 7) & 1)
+
+
+class End:
+    """Nothing but the terminator."""
+
+    can_end = True
+
+    def __init__(self, terminator: int) -> None:
+        self._allowed = (terminator,)
+
+    def allowed(self) -> tuple[int, ...]:
+        """Return the terminator."""
+        return self._allowed
+
+    def accept(self, number: int) -> bool:
+        """Refuse."""
+        return False
+
+
+class Anything:
+    """Whatever comes."""
+
+    can_end = False
+
+    def __init__(self, bits: Bits) -> None:
+        self._bits = bits
+
+    def allowed(self) -> Bits:
+        """Return every id."""
+        return self._bits
+
+    def accept(self, number: int) -> bool:
+        """Take it."""
+        return True
+
+
+class Json:
+    """A JSON document, as llguidance's matcher lets it go on.
+
+    A matcher that fails (a document beyond its limits) leaves the rest of the content free: `fallback`.
+    """
+
+    def __init__(self, matcher: "LLMatcher", *, end: int, terminator: int, fallback: Text) -> None:
+        self._matcher, self._fallback = matcher, fallback
+        self._end, self._terminator = end, terminator
+        self._allowed: Sequence[int] | Bits | None = None
+        self._size = fallback.allowed().size
+
+    @property
+    def can_end(self) -> bool:
+        """Whether the document is complete."""
+        return self._matcher.is_error() or self._matcher.is_accepting()
+
+    def allowed(self) -> Sequence[int] | Bits:
+        """Return what may come next; few ids as themselves."""
+        if self._allowed is None:
+            self._allowed = self._computed()
+        return self._allowed
+
+    def accept(self, number: int) -> bool:
+        """Go on with the document."""
+        if not self._fallback.accept(number):
+            return False
+        self._allowed = None
+        return self._matcher.is_error() or self._matcher.consume_token(number)
+
+    def _computed(self) -> Sequence[int] | Bits:
+        bits = np.frombuffer(bytearray(self._matcher.compute_bitmask()), dtype=np.uint8)[: self._size]
+        if self._matcher.is_error():
+            return self._fallback.allowed()
+        end = np.uint8(1 << (self._end & 7))
+        if bits[self._end >> 3] & end:
+            bits[self._end >> 3] &= ~end
+            bits[self._terminator >> 3] |= np.uint8(1 << (self._terminator & 7))
+        few = few_ids(bits)
+        return bits if few is None else few
