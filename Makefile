@@ -1,14 +1,19 @@
 # make demo    watch an agent answer questions with the embedded model
 # make test    run all tests
+# make fuzz    feed the parser a hundred million ids, and compare it with openai-harmony ten thousand times
 # make check   formatting, lint, types and import rules
 # Each sets up what it needs in .venv, from the versions in constraints.txt.
 #
 # PYTHON=…     the interpreter to use (3.11 or later)
 # PIP_FLAGS=…  more flags for pip; for a torch without CUDA on Linux:
 #              PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+# FUZZ_FACTOR=… how many times as much `make fuzz` tries as `make test`
+# FUZZ_SEED=…   what it draws from: it is printed, and by default the time
 
 PYTHON ?= python3
 VENV ?= .venv
+FUZZ_FACTOR ?= 100
+FUZZ_SEED := $(or $(FUZZ_SEED),$(shell date +%s))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_FLAGS)
 
@@ -19,7 +24,7 @@ QUESTIONS := \
 	"Sort these words: pear, apple, quince, fig" \
 	"Convert 26.2 miles to km"
 
-.PHONY: demo test check format build clean
+.PHONY: demo test fuzz check format build clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.runtime
@@ -30,6 +35,11 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/harmony \
+		--fuzz-factor=$(FUZZ_FACTOR) --fuzz-seed=$(FUZZ_SEED) --hypothesis-seed=$(FUZZ_SEED) \
+		$(PYTEST_FLAGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from enum import Enum, auto
+from functools import lru_cache
+from types import MappingProxyType
 
 from ostinato.harmony.tokenizer import Tokenizer
 
@@ -18,13 +20,15 @@ class Kind(Enum):
     SPECIAL = auto()
 
 
+@lru_cache(maxsize=8)  # there are a thousand of them, and each generation has a parser of its own
 def special_kinds(tokenizer: Tokenizer) -> Mapping[int, Kind]:
     """Return the kind of each special id; all other ids, even outside the vocabulary, are text."""
     kinds = dict.fromkeys(tokenizer.special_ids().values(), Kind.SPECIAL)
     kinds |= dict.fromkeys(tokenizer.terminators, Kind.TERMINATOR)
-    return kinds | {
+    kinds |= {
         tokenizer.start: Kind.START,
         tokenizer.channel: Kind.CHANNEL,
         tokenizer.message: Kind.MESSAGE,
         tokenizer.constrain: Kind.CONSTRAIN,
     }
+    return MappingProxyType(kinds)

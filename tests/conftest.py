@@ -8,6 +8,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz-factor", type=int, default=1, metavar="N", help="try N times as many examples in every fuzz test"
     )
+    parser.addoption("--fuzz-seed", type=int, default=0, metavar="N", help="what the fuzz tests of ids draw from")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -16,6 +17,19 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("fuzz", parent=settings(), max_examples=100 * factor, print_blob=True)
     if factor != 1:
         settings.load_profile("fuzz")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say how to repeat the run."""
+    return f"fuzz: --fuzz-factor={config.getoption('--fuzz-factor')} --fuzz-seed={config.getoption('--fuzz-seed')}"
+
+
+@pytest.fixture(scope="session")
+def fuzz_seed(pytestconfig: pytest.Config) -> int:
+    """What random ids are drawn from."""
+    seed = pytestconfig.getoption("--fuzz-seed")
+    assert isinstance(seed, int)
+    return seed
 
 
 @pytest.fixture(scope="session")

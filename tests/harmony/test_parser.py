@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.fuzz import examples
 from tests.harmony.conftest import Spell
 
 from ostinato.harmony import (
@@ -192,7 +193,7 @@ heard = st.builds(Message.user, texts) | st.builds(
 named = st.builds(Message, author=st.just(Author(role=Role.USER, name="bob")), content=st.tuples(texts))
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(messages=st.lists(spoken | heard | named, max_size=6), position=st.sampled_from(RecipientPosition))
 def test_what_was_rendered_is_read_back(
     messages: list[Message], position: RecipientPosition, tokenizer: Tokenizer
@@ -207,7 +208,7 @@ def test_what_was_rendered_is_read_back(
     assert render(again, tokenizer, next_role=None, drop_analysis=DropAnalysis.NONE) == ids
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(messages=st.lists(spoken.filter(lambda message: message.recipient or not message.content_type), min_size=1))
 def test_any_generation_is_read_as_the_library_reads_it(
     messages: list[Message], tokenizer: Tokenizer, library: Any
@@ -219,7 +220,7 @@ def test_any_generation_is_read_as_the_library_reads_it(
     assert without_ids(messages_of(outputs)) == library.parse(ids, Role.ASSISTANT)
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(content=st.binary(max_size=40))
 def test_the_text_does_not_depend_on_how_it_is_cut_into_tokens(
     content: bytes, tokenizer: Tokenizer, spell: Spell

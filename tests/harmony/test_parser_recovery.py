@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.fuzz import examples
 from tests.harmony.conftest import Spell
 
 from ostinato.harmony import (
@@ -288,7 +289,7 @@ garbage = st.lists(control.map("<|{}|>".format) | words, max_size=30).map("".joi
 numbers = st.lists(st.integers(0, 201_200) | st.sampled_from([-1, 2**32, 2**70]), max_size=30)
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(text=garbage, ids=numbers, role=st.sampled_from([None, Role.ASSISTANT]))
 def test_any_ids_are_all_accounted_for(
     text: str, ids: list[int], role: Role | None, tokenizer: Tokenizer, spell: Spell
@@ -301,7 +302,7 @@ def test_any_ids_are_all_accounted_for(
     assert ids_in(outputs) == prompt + stream
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(text=garbage)
 def test_deltas_joined_are_the_text_of_the_message_that_follows(text: str, tokenizer: Tokenizer, spell: Spell) -> None:
     joined = ""
