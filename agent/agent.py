@@ -188,7 +188,7 @@ class Agent:
         turn = Turn(self.tokenizer, recipients=self.toolbox.recipients)
         run.begin(turn)
         try:
-            while (number := await run.in_time(anext(ids, None))) is not None:
+            while not turn.is_complete and (number := await run.in_time(anext(ids, None))) is not None:
                 run.account.tokens += 1
                 for item in turn.feed(number):
                     yield self._taken(item)

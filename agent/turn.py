@@ -25,7 +25,7 @@ class Turn:
     @property
     def answer(self) -> str | None:
         """What the user gets: the last final message, or else what was said outside the reasoning."""
-        spoken = [message for message in self.messages if message.channel != Channel.ANALYSIS and not is_call(message)]
+        spoken = [message for message in self.messages if self._is_spoken(message)]
         finals = [message for message in spoken if message.channel == Channel.FINAL]
         return (finals or spoken)[-1].text if spoken else None
 
@@ -40,6 +40,11 @@ class Turn:
             return []
         self.is_closed = True
         return self._read(self._parser.finish())
+
+    def _is_spoken(self, message: Message) -> bool:
+        """Say whether the user was meant; what was cut before its header ended may be a header, or reasoning."""
+        is_known = self.is_complete or self._tokenizer.message in (message.ids or ())
+        return is_known and message.channel != Channel.ANALYSIS and not is_call(message)
 
     def _read(self, items: Iterable[Delta | Message | Repair]) -> list[Event | Message]:
         read: list[Event | Message] = []

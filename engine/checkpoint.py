@@ -130,7 +130,8 @@ class _Files:
 def _sound(tensor: Tensor, name: str) -> Tensor:
     """Return the tensor, if its numbers may be weights: a file of the right size can still be damaged."""
     low, high = (value.item() for value in torch.aminmax(tensor))
-    if not math.isfinite(low) or not math.isfinite(high):
+    is_nan_scale = name.endswith("scales") and high == mxfp4.NAN_SCALE
+    if is_nan_scale or not math.isfinite(low) or not math.isfinite(high):
         raise CheckpointError(f"{name} holds numbers that are not finite; {_COPY_AGAIN}")
     if low == high == 0 and tensor.dim() > 1:
         raise CheckpointError(f"{name} holds nothing but zeros; {_COPY_AGAIN}")

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 GROUP = 32
+NAN_SCALE = 255  # stands for no number
 _BIAS = 127
 _MAGNITUDES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 _VALUES = _MAGNITUDES + tuple(-magnitude for magnitude in _MAGNITUDES)
 _BYTES = [(_VALUES[byte & 0x0F], _VALUES[byte >> 4]) for byte in range(256)]
-_POWERS = [2.0 ** (scale - _BIAS) for scale in range(255)] + [float("nan")]
+_POWERS = [2.0 ** (scale - _BIAS) for scale in range(NAN_SCALE)] + [float("nan")]
 _TWICE_AS_WIDE = {torch.bfloat16: torch.int32, torch.float16: torch.int32, torch.float32: torch.int64}
 _MIDPOINTS = [(low + high) / 2 for low, high in pairwise(_MAGNITUDES)]
 
