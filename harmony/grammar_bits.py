@@ -1,4 +1,4 @@
-"""Sets of ids as packed bits: id i is bit i % 8 of byte i // 8."""
+"""Sets of ids as packed bits: id i is bit i % 8 of byte i // 8; their length is a multiple of eight bytes."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -10,7 +10,7 @@ from ostinato.harmony.tokenizer import Tokenizer
 
 Bits = NDArray[np.uint8]
 
-_FEW = 32  # bytes with a bit in them, up to which the ids themselves are told
+_FEW = 256  # words of 64 bits with a bit in them, up to which the ids themselves are told
 
 
 @lru_cache(maxsize=8)
@@ -19,12 +19,12 @@ def ordinary(tokenizer: Tokenizer) -> Bits:
     ranks = tokenizer.encoding._mergeable_ranks
     is_in = np.zeros(tokenizer.vocab_size, dtype=np.bool_)
     is_in[np.fromiter(ranks.values(), dtype=np.int64, count=len(ranks))] = True
-    return np.packbits(is_in, bitorder="little")
+    return _packed(is_in)
 
 
 def everything(tokenizer: Tokenizer) -> Bits:
     """Return all ids of the vocabulary."""
-    return np.packbits(np.ones(tokenizer.vocab_size, dtype=np.bool_), bitorder="little")
+    return _packed(np.ones(tokenizer.vocab_size, dtype=np.bool_))
 
 
 def with_id(bits: Bits, number: int) -> Bits:
@@ -36,11 +36,16 @@ def with_id(bits: Bits, number: int) -> Bits:
 
 def few_ids(bits: Bits) -> tuple[int, ...] | None:
     """Return the ids if they are few, None if not."""
-    places = np.flatnonzero(bits)
+    words = bits.view(np.uint64)
+    places = np.flatnonzero(words)
     if places.size > _FEW:
         return None
-    rows, columns = np.nonzero(np.unpackbits(bits[places, None], axis=1, bitorder="little"))
-    return tuple((places[rows] * 8 + columns).tolist())
+    rows, columns = np.nonzero(np.unpackbits(bits.reshape(-1, 8)[places], axis=1, bitorder="little"))
+    return tuple((places[rows] * 64 + columns).tolist())
+
+
+def _packed(is_in: NDArray[np.bool_]) -> Bits:
+    return np.packbits(np.pad(is_in, (0, -is_in.size % 64)), bitorder="little")
 
 
 def ranges(bits: Bits) -> Iterator[tuple[int, int]]:

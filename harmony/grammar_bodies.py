@@ -85,8 +85,9 @@ class Json:
     def __init__(self, matcher: "LLMatcher", *, end: int, terminator: int, fallback: Text) -> None:
         self._matcher, self._fallback = matcher, fallback
         self._end, self._terminator = end, terminator
-        self._allowed: Sequence[int] | Bits | None = None
-        self._size = fallback.allowed().size
+        self._mask = b""
+        self._allowed: Sequence[int] | Bits = ()
+        self._is_current = False
 
     @property
     def can_end(self) -> bool:
@@ -95,21 +96,24 @@ class Json:
 
     def allowed(self) -> Sequence[int] | Bits:
         """Return what may come next; few ids as themselves."""
-        if self._allowed is None:
-            self._allowed = self._computed()
-        return self._allowed
+        if not self._is_current:
+            self._is_current = True
+            mask = self._matcher.compute_bitmask()
+            if mask != self._mask:  # most ids of a string leave it as it was, and the engine knows the array
+                self._mask, self._allowed = mask, self._unpacked(mask)
+        return self._fallback.allowed() if self._matcher.is_error() else self._allowed
 
     def accept(self, number: int) -> bool:
         """Go on with the document."""
         if not self._fallback.accept(number):
             return False
-        self._allowed = None
+        self._is_current = False
         return self._matcher.is_error() or self._matcher.consume_token(number)
 
-    def _computed(self) -> Sequence[int] | Bits:
-        bits = np.frombuffer(bytearray(self._matcher.compute_bitmask()), dtype=np.uint8)[: self._size]
-        if self._matcher.is_error():
-            return self._fallback.allowed()
+    def _unpacked(self, mask: bytes) -> Sequence[int] | Bits:
+        bits = np.zeros_like(self._fallback.allowed())
+        size = min(bits.size, len(mask))
+        bits[:size] = np.frombuffer(mask, dtype=np.uint8)[:size]
         end = np.uint8(1 << (self._end & 7))
         if bits[self._end >> 3] & end:
             bits[self._end >> 3] &= ~end
