@@ -114,29 +114,35 @@ class Toolbox:
         written = call.recipient or ""
         recipient = self._reached_by(written)
         if recipient is None:
-            return Answer(reply=reply_to(call, f"error: {self._unknown(written)}"))
+            return self._answer(call, f"error: {self._unknown(written)}")
         route = self._routes[recipient]
         request = ToolRequest(
             recipient=route.recipient, function=route.function, content=call.text, content_type=call.content_type
         )
+        if recipient != written:
+            request.repairs.append(CallRepair(written=written, assumed=recipient))
         try:
             text = await route.tool.call(request)
         except ToolError as error:
             text = f"error: {error}"
-        told = head_and_tail(text, self._reply_chars)
-        misdirected = () if recipient == written else (CallRepair(written=written, assumed=recipient),)
-        return Answer(
-            reply=reply_to(call, told, author=recipient),
-            tool=route.recipient,
-            repairs=(*misdirected, *request.repairs),
-            full_text=None if told == text else text,
-        )
+        return self._answer(call, text, recipient=recipient, repairs=request.repairs)
 
     async def close(self) -> None:
         """Close every tool, also when one of them fails to."""
         async with AsyncExitStack() as stack:
             for tool in self._tools.values():
                 stack.push_async_callback(tool.close)
+
+    def _answer(
+        self, call: Message, text: str, *, recipient: str | None = None, repairs: Iterable[CallRepair] = ()
+    ) -> Answer:
+        told = head_and_tail(text, self._reply_chars)
+        return Answer(
+            reply=reply_to(call, told, author=recipient),
+            tool=self._routes[recipient].recipient if recipient else None,
+            repairs=tuple(repairs),
+            full_text=None if told == text else text,
+        )
 
     def _add(self, tool: Tool) -> None:
         if tool.name in self._tools:

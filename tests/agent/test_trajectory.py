@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from ostinato.agent.agent import Agent
+from ostinato.agent.events import ToolFinished
 from ostinato.agent.scripted import harmony_ids, scripted_engine
 from ostinato.agent.trajectory import FORMAT, Trajectory, read_trajectory
 from ostinato.engine.scripted import ScriptedEngine
 from ostinato.harmony import Tokenizer
-from ostinato.tools import tool
+from ostinato.tools import Toolbox, tool
 
 CALL = '<|channel|>commentary to=functions.shout <|constrain|>json<|message|>{"text": "hé"}<|call|>'
 ANSWER = "<|channel|>final<|message|>HÉ<|return|>"
@@ -94,6 +95,19 @@ async def test_repairs_are_recorded(tmp_path: Path) -> None:
 
     kinds = [record["type"] for record in read_trajectory(tmp_path / "run.jsonl").records]
     assert "repair" in kinds
+
+
+async def test_all_that_a_tool_said_is_recorded_and_reported_if_the_model_got_only_a_part(tmp_path: Path) -> None:
+    tools = Toolbox([shout], reply_chars=10)
+    long = CALL.replace("hé", "hé" * 20)
+    with Trajectory.create(tmp_path / "run.jsonl") as trajectory:
+        agent = Agent(scripted_engine(long, ANSWER), tools=tools, trajectory=trajectory)
+        events = [event async for event in agent.stream("x")]
+
+    (finished,) = [event for event in events if isinstance(event, ToolFinished)]
+    (record,) = [each for each in read_trajectory(tmp_path / "run.jsonl").records if each["type"] == "tool"]
+    assert finished.full_text == record["full_text"] == "HÉ" * 20
+    assert "30 characters cut" in finished.reply.text
 
 
 def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
