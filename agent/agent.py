@@ -33,7 +33,7 @@ from ostinato.harmony import (
     SystemContent,
     Tokenizer,
 )
-from ostinato.tools import Tool, Toolbox, is_call, reply_to
+from ostinato.tools import REPLY_SHARE, Tool, Toolbox, is_call, reply_to
 
 
 class Agent:
@@ -62,7 +62,8 @@ class Agent:
             tokenizer, sampling, engine = tokenizer or engine.tokenizer, sampling or engine.sampling, engine.engine
         self.engine = engine
         self.tokenizer = tokenizer or Tokenizer.o200k_harmony()
-        self.toolbox = tools if isinstance(tools, Toolbox) else Toolbox(tools)
+        reply_chars = max(self.engine.context_length // REPLY_SHARE, 1)
+        self.toolbox = tools if isinstance(tools, Toolbox) else Toolbox(tools, reply_chars=reply_chars)
         self.effort = ReasoningEffort(effort)
         self.budget = budget or Budget()
         self.sampling = sampling or Sampling()

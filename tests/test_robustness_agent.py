@@ -201,6 +201,23 @@ async def test_nothing_is_done_with_arguments_that_were_cut() -> None:
     assert written == []
 
 
+async def test_a_reply_leaves_room_in_the_context_of_the_model() -> None:
+    @tool
+    def read() -> str:
+        """Read a file."""
+        return "x" * 50_000_000
+
+    turns = [harmony_ids(call("functions.read", "{}")), harmony_ids(ANSWER)]
+    agent = Agent(ScriptedEngine(turns, context_length=2000), tools=[read])
+
+    result = await agent.run("x")
+
+    (reply,) = replies(result.messages)
+    assert result.reason == Reason.ANSWERED
+    assert reply.count("x") == 500
+    assert "49,999,500 characters cut" in reply
+
+
 async def test_32_a_run_in_circles_is_ended() -> None:
     same = [call("functions.add")] * 10
     imagined = [call("container.exec", json.dumps({"cmd": ["ls", str(number)]})) for number in range(10)]

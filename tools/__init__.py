@@ -5,9 +5,10 @@ from ostinato.tools.function import FunctionTool, tool
 from ostinato.tools.python import PythonTool
 from ostinato.tools.repair import CallRepair, CallRepairKind
 from ostinato.tools.tool import Tool, ToolError, ToolRequest
-from ostinato.tools.toolbox import Answer, Toolbox, is_call, reply_to
+from ostinato.tools.toolbox import REPLY_SHARE, Answer, Toolbox, is_call, reply_to
 
 __all__ = [
+    "REPLY_SHARE",
     "Answer",
     "CallRepair",
     "CallRepairKind",

@@ -14,7 +14,10 @@ from ostinato.tools.recipients import NOT_TOOLS, Recipients, Route
 from ostinato.tools.repair import CallRepair
 from ostinato.tools.tool import Tool, ToolError, ToolRequest
 
-REPLY_CHARS = 32_000  # a quarter of a gpt-oss context at one token a character, a sixteenth in English
+REPLY_SHARE = (
+    4  # a reply has at most so many characters as a quarter of the context has tokens: in English, a sixteenth
+)
+REPLY_CHARS = 131_072 // REPLY_SHARE  # with the context of gpt-oss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
