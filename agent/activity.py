@@ -4,7 +4,16 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from ostinato.agent.events import Event, Finished, ReasoningDelta, Repaired, TextDelta, ToolFinished, ToolStarted
+from ostinato.agent.events import (
+    Event,
+    Finished,
+    ReasoningClosed,
+    ReasoningDelta,
+    Repaired,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+)
 from ostinato.harmony import Repair
 from ostinato.tools import CallRepair, CallRepairKind
 
@@ -40,6 +49,8 @@ class Activity:
                 self._box(reply.text, title=f"{tool} ▶ {seconds:.1f} s", style="green")
             case Repaired(repair=repair):
                 self.note(f"repaired: {_described(repair)}")
+            case ReasoningClosed(why=why, tokens=tokens):
+                self.note(f"reasoning closed after {tokens} tokens: {why}")
             case Finished():
                 self.note(summary(event))
 

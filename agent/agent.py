@@ -13,13 +13,24 @@ from contextlib import aclosing
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from ostinato import __version__
 from ostinato.agent.budget import Budget, OutOfTime, Spent
-from ostinato.agent.events import Event, Finished, MessageAdded, Reason, Repaired, ToolFinished, ToolStarted
+from ostinato.agent.effort import BY_EFFORT, Effort, limit_of
+from ostinato.agent.events import (
+    Event,
+    Finished,
+    MessageAdded,
+    Reason,
+    ReasoningClosed,
+    Repaired,
+    ToolFinished,
+    ToolStarted,
+)
 from ostinato.agent.models import Model
 from ostinato.agent.run import Result, Run
+from ostinato.agent.steering import Steering, closed
 from ostinato.agent.trajectory import FORMAT, Trajectory
 from ostinato.agent.turn import Turn
 from ostinato.engine.interface import Engine, PromptTooLong, Sampling
@@ -29,10 +40,12 @@ from ostinato.harmony import (
     Message,
     ReasoningEffort,
     Renderer,
+    ResponseFormat,
     Role,
     SystemContent,
     Tokenizer,
 )
+from ostinato.harmony.grammar import AUTO, Grammar
 from ostinato.tools import REPLY_SHARE, Tool, Toolbox, is_call, reply_to
 
 
@@ -43,6 +56,13 @@ class Agent:
     gpt-oss. `current_date` is what the model is told for the whole session, by default today. The agent owns its tools
     and closes them with itself; the engine may be shared. One run at a time: a new one ends what is left of the one
     before.
+
+    A grammar keeps the model to well-formed messages, to the tools there are, and to at most `analysis_limit` tokens of
+    reasoning in a generation: None for any number, by default what the effort allows. `is_constrained` False lets it
+    write what it likes. With a `response_format` the final answer is JSON of that schema.
+
+    Raises:
+        ValueError: if there is no such effort, or the limit is negative.
     """
 
     def __init__(
@@ -51,12 +71,15 @@ class Agent:
         *,
         tokenizer: Tokenizer | None = None,
         tools: Toolbox | Iterable[Tool | Callable[..., object]] = (),
-        effort: ReasoningEffort | str = ReasoningEffort.MEDIUM,
+        effort: Effort | ReasoningEffort | str = Effort.MEDIUM,
         instructions: str | None = None,
         budget: Budget | None = None,
         sampling: Sampling | None = None,
         current_date: date | None = None,
         trajectory: Trajectory | None = None,
+        response_format: ResponseFormat | None = None,
+        is_constrained: bool = True,
+        analysis_limit: int | Literal["effort"] | None = BY_EFFORT,
     ) -> None:
         if isinstance(engine, Model):
             tokenizer, sampling, engine = tokenizer or engine.tokenizer, sampling or engine.sampling, engine.engine
@@ -64,7 +87,7 @@ class Agent:
         self.tokenizer = tokenizer or Tokenizer.o200k_harmony()
         reply_chars = max(self.engine.context_length // REPLY_SHARE, 1)
         self.toolbox = tools if isinstance(tools, Toolbox) else Toolbox(tools, reply_chars=reply_chars)
-        self.effort = ReasoningEffort(effort)
+        self.effort = Effort(effort)
         self.budget = budget or Budget()
         self.sampling = sampling or Sampling()
         self.trajectory = trajectory
@@ -73,16 +96,23 @@ class Agent:
         self._unanswered: list[Message] = []
         self._run: Run | None = None
         self._runner: asyncio.Runner | None = None
-        self._open(instructions, current_date or datetime.now().astimezone().date())
+        self.analysis_limit = limit_of(analysis_limit, self.effort)
+        self._open(instructions, current_date or datetime.now().astimezone().date(), response_format)
+        schema = None if response_format is None else response_format.schema
+        self.grammar = Grammar(self.conversation, self.tokenizer, response_schema=schema) if is_constrained else None
+        self._steering = Steering(self.grammar, analysis_limit=self.analysis_limit)
 
-    async def stream(self, text: str) -> AsyncGenerator[Event, None]:
+    async def stream(self, text: str, *, tool_choice: str = AUTO) -> AsyncGenerator[Event, None]:
         """Work on `text` and report; the last event is `Finished`.
 
-        To stop early, cancel the task, or close the iterator (`contextlib.aclosing`).
+        `tool_choice` is "auto", "none" (no calls), "required" (begin with a call) or the tool that must be called
+        first. To stop early, cancel the task, or close the iterator (`contextlib.aclosing`).
 
         Raises:
             EngineError, SandboxError: if the model or the sandbox cannot work.
+            ValueError: if there is no such tool to choose.
         """
+        self._steering.begin(tool_choice)
         if self._run:
             self._abandon(self._run, Reason.INTERRUPTED, "another run began")
         run = self._run = Run(self.budget)
@@ -98,14 +128,15 @@ class Agent:
         finally:
             self._abandon(run, Reason.INTERRUPTED, "interrupted")
 
-    async def run(self, text: str) -> Result:
-        """Work on `text` to the end.
+    async def run(self, text: str, *, tool_choice: str = AUTO) -> Result:
+        """Work on `text` to the end; see `stream`.
 
         Raises:
             EngineError, SandboxError: if the model or the sandbox cannot work.
+            ValueError: if there is no such tool to choose.
         """
         before = len(self.conversation)
-        async with aclosing(self.stream(text)) as events:
+        async with aclosing(self.stream(text, tool_choice=tool_choice)) as events:
             told = [event async for event in events if isinstance(event, Repaired | Finished)]
         finished = told[-1]
         assert isinstance(finished, Finished)
@@ -121,14 +152,15 @@ class Agent:
             spent=finished.spent,
         )
 
-    def run_sync(self, text: str) -> Result:
+    def run_sync(self, text: str, *, tool_choice: str = AUTO) -> Result:
         """Work on `text` to the end, from code that is not asynchronous; close the agent with `with` or `close_sync`.
 
         Raises:
             RuntimeError: inside a running event loop, where `await agent.run(text)` is right.
             EngineError, SandboxError: if the model or the sandbox cannot work.
+            ValueError: if there is no such tool to choose.
         """
-        return self._own_loop().run(self.run(text))
+        return self._own_loop().run(self.run(text, tool_choice=tool_choice))
 
     async def close(self) -> None:
         """End what runs, and close the tools."""
@@ -184,8 +216,9 @@ class Agent:
     async def _generate(self, run: Run) -> AsyncGenerator[Event, None]:
         """Let the engine continue the conversation once."""
         prompt = self._renderer.ids()
-        sampling = run.account.sampling(self.sampling)
-        ids = self.engine.stream(prompt, sampling=sampling, stop_ids=self.tokenizer.stop_ids)
+        sampling, constraint = run.account.sampling(self.sampling), self._steering.constraint()
+        stop_ids = self.tokenizer.stop_ids
+        ids = self.engine.stream(prompt, sampling=sampling, stop_ids=stop_ids, constraint=constraint)
         turn = Turn(self.tokenizer, recipients=self.toolbox.recipients)
         run.begin(turn)
         try:
@@ -193,6 +226,8 @@ class Agent:
                 run.account.tokens += 1
                 for item in turn.feed(number):
                     yield self._taken(item)
+                if reasoning := closed(constraint, len(turn.ids)):
+                    yield self._taken(reasoning)
         finally:
             run.count_usage(ids.usage)
             await ids.aclose()
@@ -233,12 +268,15 @@ class Agent:
             return self._append(item)
         if isinstance(item, Repaired):
             self._record("repair", repair=asdict(item.repair))
+        elif isinstance(item, ReasoningClosed):
+            self._record("closed", **asdict(item))
         return item
 
     def _append(self, message: Message) -> MessageAdded:
         self.conversation.append(message)
         if is_call(message):
             self._unanswered.append(message)
+            self._steering.count_call()
         elif message.author.role == Role.TOOL:
             del self._unanswered[0]
         if self.trajectory:
@@ -271,16 +309,18 @@ class Agent:
         self._run = None
         self._record("finished", **asdict(finished))
 
-    def _open(self, instructions: str | None, today: date) -> None:
+    def _open(self, instructions: str | None, today: date, response_format: ResponseFormat | None) -> None:
         """Begin the conversation with what the model is told first."""
         system = SystemContent(
-            current_date=today.isoformat(), reasoning_effort=self.effort, tools=self.toolbox.system_namespaces
+            current_date=today.isoformat(), reasoning_effort=self.effort.told, tools=self.toolbox.system_namespaces
         )
         self._record_start()
         self._append(Message.system(system))
         functions = self.toolbox.function_namespaces
-        if instructions is not None or functions:
-            self._append(Message.developer(DeveloperContent(instructions=instructions, tools=functions)))
+        formats = () if response_format is None else (response_format,)
+        if instructions is not None or functions or formats:
+            told = DeveloperContent(instructions=instructions, tools=functions, response_formats=formats)
+            self._append(Message.developer(told))
 
     def _own_loop(self) -> asyncio.Runner:
         """Return the one loop of all synchronous runs: a sandbox started on a loop must be used on it again."""
@@ -304,6 +344,7 @@ class Agent:
             engine=self.engine.name,
             vocabulary=self.tokenizer.encoding.name,
             effort=self.effort,
+            analysis_limit=self.analysis_limit,
             sampling=asdict(self.sampling),
             budget=asdict(self.budget),
             tools=self.toolbox.recipients,

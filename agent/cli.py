@@ -7,17 +7,18 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import Literal, NoReturn, get_args
 
 from ostinato import __version__
+from ostinato.agent.effort import BY_EFFORT, Effort
 from ostinato.agent.exit_codes import CommandError, ExitCode
 from ostinato.agent.settings import Settings
 from ostinato.engine.interface import EngineError
-from ostinato.harmony import HarmonyError, ReasoningEffort
+from ostinato.harmony import HarmonyError
 from ostinato.sandbox import SandboxError
 from ostinato.sandbox.choose import Kind
 
-EFFORTS = tuple(effort.value for effort in ReasoningEffort)
+EFFORTS = tuple(effort.value for effort in Effort)
 SANDBOXES: tuple[Kind, ...] = get_args(Kind)
 EXPECTED = (EngineError, HarmonyError, SandboxError, OSError)  # their messages are for the user; others are defects
 EXIT_CODES = """\
@@ -58,11 +59,13 @@ def _run(options: argparse.Namespace) -> int:
         TaskOptions(
             task=task,
             model=options.model or settings.model,
-            effort=ReasoningEffort(options.effort),
+            effort=Effort(options.effort),
             sandbox=sandbox,
             budget=Budget(turns=options.max_turns, tokens=options.max_tokens, seconds=options.max_seconds),
             temperature=options.temperature,
             seed=options.seed,
+            is_constrained=options.grammar,
+            analysis_limit=options.max_analysis,
             is_quiet=options.quiet,
             trajectory=options.trajectory,
         ),
@@ -106,6 +109,14 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
     run.add_argument("--max-turns", type=_COUNT, default=50, metavar="N", help="generations (default: 50)")
     run.add_argument("--max-tokens", type=_COUNT, metavar="N", help="sampled tokens (default: no limit)")
     run.add_argument("--max-seconds", type=_SECONDS, metavar="S", help="time in all (default: no limit)")
+    run.add_argument(
+        "--max-analysis",
+        type=_analysis_limit,
+        default=BY_EFFORT,
+        metavar="N",
+        help="tokens of reasoning in a generation; off is no limit (default: by effort)",
+    )
+    run.add_argument("--no-grammar", dest="grammar", action="store_false", help="let the model write what it likes")
     run.add_argument("--temperature", type=_TEMPERATURE, metavar="T", help="0 is greedy (default: the model's own)")
     run.add_argument("--seed", type=_SEED, metavar="N", help="make sampling repeatable")
     run.add_argument("--quiet", "-q", action="store_true", help="show no activity")
@@ -144,6 +155,16 @@ def _number(kind: Callable[[str], float], claim: str, is_right: Callable[[float]
         return number
 
     return parse
+
+
+def _analysis_limit(text: str) -> int | Literal["effort"] | None:
+    if text == BY_EFFORT:
+        return BY_EFFORT  # argparse reads a default as it reads a flag
+    if text == "off":
+        return None
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number nor off")
+    return int(text)
 
 
 _COUNT = _number(int, "whole number above 0", lambda number: number > 0)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from ostinato.agent.budget import Spent
 from ostinato.engine.interface import Usage
 from ostinato.harmony import Message, Repair
+from ostinato.harmony.grammar import Why
 from ostinato.tools import CallRepair
 
 
@@ -72,6 +73,14 @@ class Repaired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReasoningClosed:
+    """Reasoning was made to end after so many `tokens`: it came to its limit, or went round in a loop."""
+
+    why: Why
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """The run is over; nothing follows.
 
@@ -88,4 +97,4 @@ class Finished:
     spent: Spent | None = None
 
 
-Event = ReasoningDelta | TextDelta | ToolStarted | ToolFinished | MessageAdded | Repaired | Finished
+Event = ReasoningDelta | TextDelta | ToolStarted | ToolFinished | MessageAdded | Repaired | ReasoningClosed | Finished

@@ -10,19 +10,20 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 
 from ostinato.agent.activity import Activity, printable
 from ostinato.agent.agent import Agent
 from ostinato.agent.budget import Budget, Spent
+from ostinato.agent.effort import BY_EFFORT, Effort
 from ostinato.agent.events import Event, Finished, Reason
 from ostinato.agent.exit_codes import CommandError, ExitCode
 from ostinato.agent.models import Model, load_model
 from ostinato.agent.settings import Settings
 from ostinato.agent.trajectory import Trajectory
 from ostinato.engine.interface import Sampling
-from ostinato.harmony import ReasoningEffort
 from ostinato.sandbox import Limits, open_sandbox
 from ostinato.sandbox.choose import Kind
 from ostinato.tools import PythonTool
@@ -39,17 +40,19 @@ _SPENT = {
 class TaskOptions:
     """What `ostinato run` was asked for.
 
-    `sandbox` None is no python tool; `temperature` None is that of the model; `trajectory` None is a new file in the
-    data folder.
+    `sandbox` None is no python tool; `temperature` None is that of the model; `analysis_limit` None is no limit,
+    BY_EFFORT that of the effort; `trajectory` None is a new file in the data folder.
     """
 
     task: str
     model: str
-    effort: ReasoningEffort
+    effort: Effort
     sandbox: Kind | None
     budget: Budget
     temperature: float | None = None
     seed: int | None = None
+    is_constrained: bool = True
+    analysis_limit: int | Literal["effort"] | None = BY_EFFORT
     is_quiet: bool = False
     trajectory: Path | None = None
 
@@ -110,7 +113,11 @@ async def _run(options: TaskOptions, settings: Settings, activity: Activity) -> 
             budget=options.budget,
             sampling=_sampling(model, options),
             trajectory=trajectory,
+            is_constrained=options.is_constrained,
+            analysis_limit=options.analysis_limit,
         )
+        for notice in agent.grammar.notices if agent.grammar else ():
+            activity.note(notice)
         return await _watch(agent, options.task, activity)
 
 

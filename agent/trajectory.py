@@ -7,6 +7,7 @@ Every line is an object with a `type` and `at`, the seconds since the run began:
     turn       one generation: the ids as the engine gave them, and whether the model ended it by itself
     tool       who answered a call, how long it took, and all that it said if the model got only a part
     repair     how something malformed was read
+    closed     reasoning that was made to end: why, and after how many tokens
     finished   the reason, the answer and the usage
 """
 

@@ -24,6 +24,7 @@ _CODE: tuple[Pieces, ...] = ((), (" code",))
 _CONSTRAINED: tuple[Pieces, ...] = ((" ", "<|constrain|>", "json"), ("<|constrain|>", "json"))
 _JSON: tuple[Pieces, ...] = ((), (" json",), (" code",), *_CONSTRAINED)
 _FUNCTIONS = "functions"
+_COMBINERS = ("allOf", "anyOf", "oneOf", "$ref", "patternProperties")  # properties may be declared elsewhere too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -116,4 +117,8 @@ def _recipients(namespace: ToolNamespace) -> Iterator[tuple[str, ToolDescription
 
 
 def _arguments(tool: ToolDescription) -> JsonSchema:
-    return NOTHING if tool.parameters is None else {"type": "object", **tool.parameters}
+    """Return the schema of a call's arguments: parameters that are not declared are allowed only where it says so."""
+    if tool.parameters is None:
+        return NOTHING
+    is_open = "properties" not in tool.parameters or any(key in tool.parameters for key in _COMBINERS)
+    return {"type": "object", **({} if is_open else {"additionalProperties": False}), **tool.parameters}

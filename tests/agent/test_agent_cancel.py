@@ -2,9 +2,10 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from ostinato.agent.events import (
 )
 from ostinato.agent.scripted import harmony_ids, scripted_engine
 from ostinato.agent.trajectory import Trajectory, read_trajectory
-from ostinato.engine.interface import Sampling, TokenStream, Usage
+from ostinato.engine.interface import TokenStream, Usage
 from ostinato.engine.scripted import ScriptedEngine
 from ostinato.tools import tool
 
@@ -84,8 +85,8 @@ class WaitsForEver(ScriptedEngine):
         self.waits = asyncio.Event()
         self.is_closed = False
 
-    def stream(self, ids: Sequence[int], *, sampling: Sampling, stop_ids: Collection[int]) -> TokenStream:  # type: ignore[override]
-        stream = super().stream(ids, sampling=sampling, stop_ids=stop_ids)
+    def stream(self, ids: Sequence[int], **settings: Any) -> TokenStream:  # type: ignore[override]
+        stream = super().stream(ids, **settings)
         return Waiting(stream, self) if len(self.prompts) == 1 else stream
 
 

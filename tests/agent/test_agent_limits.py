@@ -199,10 +199,10 @@ async def test_a_commentary_is_the_answer_if_there_is_no_other() -> None:
 
 async def test_a_prompt_that_is_too_long_ends_the_run_with_all_that_was_done(can_go_on: Check) -> None:
     class Small(ScriptedEngine):
-        def stream(self, ids, *, sampling, stop_ids):  # type: ignore[no-untyped-def]
+        def stream(self, ids, **settings):  # type: ignore[no-untyped-def]
             if self.prompts:
                 raise PromptTooLong("the prompt of 900 tokens does not fit 512")
-            return super().stream(ids, sampling=sampling, stop_ids=stop_ids)
+            return super().stream(ids, **settings)
 
     agent = Agent(Small([harmony_ids(ADD)]), tools=[add])
 

@@ -70,6 +70,21 @@ def test_quiet_shows_no_activity(run: Run, model: Model) -> None:
     assert (ended.code, ended.out, ended.err) == (0, "It is 5.\n", "")
 
 
+@pytest.mark.parametrize(
+    ("flags", "is_closed"),
+    [
+        (["--max-analysis", "2"], True),
+        (["--max-analysis", "off"], False),
+        (["--max-analysis", "2", "--no-grammar"], False),
+    ],
+)
+def test_reasoning_is_limited_as_the_flags_say(run: Run, model: Model, flags: list[str], is_closed: bool) -> None:
+    ended = run("run", "x", "--no-python", *flags, "--model", model(ANSWER))
+
+    assert (ended.code, ended.out) == (0, "It is 5.\n")
+    assert ("reasoning closed after 2 tokens: limit" in ended.err) == is_closed
+
+
 def test_a_pipe_gets_no_colours_and_no_control_characters_of_the_model(run: Run, model: Model) -> None:
     evil = "<|channel|>analysis<|message|>\x1b]0;owned\x07\x1b[2J<|end|><|start|>assistant"
 
@@ -156,11 +171,16 @@ def test_a_run_out_of_time_exits_with_55(run: Run, model: Model) -> None:
     ("arguments", "code", "line"),
     [
         (["run"], 2, "the following arguments are required: task; see 'ostinato run --help'"),
-        (["run", "x", "--effort", "huge"], 2, "invalid choice: 'huge' (choose from 'low', 'medium', 'high')"),
+        (["run", "x", "--effort", "huge"], 2, "invalid choice: 'huge' (choose from 'none', 'low', 'medium', 'high')"),
         (["run", "x", "--sandbox", "none"], 2, "invalid choice: 'none' (choose from"),
         (["run", "x", "--max-turns", "0"], 2, "argument --max-turns: '0' is not a whole number above 0"),
         (["run", "x", "--max-turns", "1.5"], 2, "argument --max-turns: '1.5' is not a whole number above 0"),
         (["run", "x", "--max-seconds", "nan"], 2, "argument --max-seconds: 'nan' is not a number above 0"),
+        (
+            ["run", "x", "--max-analysis", "some"],
+            2,
+            "argument --max-analysis: 'some' is neither a whole number nor off",
+        ),
         (["run", "x", "--seed", "-7"], 2, "argument --seed: '-7' is not a whole number from 0 to 2^63 - 1"),
         (["run", "x", "--temperature", "-1"], 2, "argument --temperature: '-1' is not a number from 0 to 10"),
         (["run", "x", "--tempature", "1"], 2, "unrecognized arguments: --tempature 1; see 'ostinato --help'"),

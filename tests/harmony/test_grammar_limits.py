@@ -189,6 +189,16 @@ def test_blanks_in_json_are_bounded(spell: Spell) -> None:
         assert refused_at(grammar.constraint(), spell(call + "{" + blanks + '"a"')) is not None
 
 
+@pytest.mark.parametrize("said", [{}, {"additionalProperties": False}, {"additionalProperties": True}])
+def test_parameters_that_are_not_declared_are_taken_only_where_the_schema_says_so(
+    said: dict[str, bool], spell: Spell
+) -> None:
+    grammar = grammar_of({"properties": {"a": {"type": "integer"}}, **said})
+    ids = spell('<|channel|>commentary to=functions.f<|message|>{"a": 1, "b": 2}<|call|>')
+
+    assert (refused_at(grammar.constraint(), ids) is None) == said.get("additionalProperties", False)
+
+
 @pytest.mark.parametrize(
     ("schema", "notice"),
     [
