@@ -145,9 +145,7 @@ class StreamParser:
     def finish(self) -> tuple[Output, ...]:
         """Take the end of the stream: what is unfinished is returned as far as it goes."""
         self._position = self.position
-        outputs = tuple(_ENDINGS[self._state](self))
-        self._is_over = True
-        return outputs
+        return tuple(_ENDINGS[self._state](self))
 
     def _step(self, number: int) -> Iterable[Output]:
         return _TRANSITIONS[self._state, self._kinds.get(number, Kind.TEXT)](self, number)
@@ -175,7 +173,8 @@ class StreamParser:
     def _begin_without_header(self, number: int) -> Iterator[Output]:
         yield from self._open(number)
         self._header = self._no_header()
-        self._header.channel = self._usual_channel().value
+        if self._lacks_channel:
+            self._header.channel = self._usual_channel().value
         yield self._repair(RepairKind.MISSING_HEADER, f"channel {self._header.channel}")
         self._speak()
 
@@ -328,7 +327,6 @@ class StreamParser:
         )
         self._is_first = False
         self._text = []
-        self._decoder.reset()
 
     def _drop(self, kind: RepairKind, assumed: str) -> Repair:
         """Report the ids so far as belonging to no message."""

@@ -5,6 +5,7 @@
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,13 +47,16 @@ def uniform(rng: random.Random, tokenizer: Tokenizer) -> list[int]:
 
 def special(rng: random.Random, tokenizer: Tokenizer) -> list[int]:
     """Mostly control tokens, and the words of headers."""
-    control = [tokenizer.start, tokenizer.end, tokenizer.message, tokenizer.channel]
-    control += [tokenizer.constrain, tokenizer.call, tokenizer.return_, *tokenizer.special_ids().values()]
+    often = [tokenizer.start, tokenizer.end, tokenizer.message, tokenizer.channel, tokenizer.constrain, tokenizer.call]
     ids: list[int] = []
     while len(ids) < 200:
-        ids += (
-            [rng.choice(control)] if rng.random() < 0.6 else tokenizer.encode(rng.choice((" ", "")) + rng.choice(WORDS))
-        )
+        match rng.randrange(8):
+            case 0 | 1 | 2 | 3:
+                ids.append(rng.choice(often))
+            case 4:
+                ids.append(rng.choice(control(tokenizer)))
+            case _:
+                ids += tokenizer.encode(rng.choice(("", " ")) + rng.choice(WORDS))
     return ids
 
 
@@ -73,7 +77,7 @@ def mutated(rng: random.Random, tokenizer: Tokenizer) -> list[int]:
             case 3:
                 ids.insert(here, rng.choice(ids))
             case _:
-                ids[here] = rng.choice([rng.randrange(tokenizer.vocab_size), *tokenizer.special_ids().values()])
+                ids[here] = rng.choice([rng.randrange(tokenizer.vocab_size), rng.choice(control(tokenizer))])
     return ids
 
 
@@ -84,7 +88,7 @@ def outside(rng: random.Random, tokenizer: Tokenizer) -> list[int]:
 
 def broken_bytes(rng: random.Random, tokenizer: Tokenizer) -> list[int]:
     """Content of single bytes, so that characters are cut everywhere, also by the end of the message."""
-    ids = spelt("<|channel|>final<|message|>", tokenizer)
+    ids = list(spelt("<|channel|>final<|message|>", tokenizer))
     text = "🎵é漢字\u202f" * rng.randint(1, 20)
     ids += [number for byte in text.encode() for number in tokenizer.encode(chr(byte))] if rng.random() < 0.3 else []
     single = [tokenizer.encoding.encode_single_token(bytes([byte])) for byte in range(256)]
@@ -151,12 +155,16 @@ def check(ids: Sequence[int], role: Role | None, tokenizer: Tokenizer, seed: str
 def check_text(outputs: Iterable[Output], tokenizer: Tokenizer, seed: str) -> None:
     """Check that the deltas of a message are its text, and are what its ids after `<|message|>` decode to."""
     joined = ""
+    voices = set()
     for output in outputs:
         if isinstance(output, Delta):
             joined += output.text
+            voices.add((output.channel, output.recipient))
         elif isinstance(output, Message):
             assert joined == output.text, seed
+            assert voices <= {(output.channel, output.recipient)}, seed
             joined = ""
+            voices = set()
             ids = list(output.ids or ())
             if tokenizer.message in ids:
                 content = ids[ids.index(tokenizer.message) :]
@@ -172,5 +180,11 @@ def ids_of(outputs: Iterable[Output]) -> list[int]:
     return [number for output in outputs if not isinstance(output, Delta) for number in output.ids or ()]
 
 
-def spelt(text: str, tokenizer: Tokenizer) -> list[int]:
-    return tokenizer.encoding.encode(text, allowed_special="all")
+@cache
+def spelt(text: str, tokenizer: Tokenizer) -> tuple[int, ...]:
+    return tuple(tokenizer.encoding.encode(text, allowed_special="all"))
+
+
+@cache
+def control(tokenizer: Tokenizer) -> tuple[int, ...]:
+    return tuple(tokenizer.special_ids().values())

@@ -124,6 +124,28 @@ def test_the_parser_says_where_it_is(tokenizer: Tokenizer, spell: Spell) -> None
     assert parser.position == len(ids)
 
 
+def test_reading_where_the_parser_is_decodes_nothing(tokenizer: Tokenizer, spell: Spell) -> None:
+    class Counting(Tokenizer):
+        decoded = 0
+
+        def token_bytes(self, number: int) -> bytes:
+            self.decoded += 1
+            return super().token_bytes(number)
+
+    counting = Counting(tokenizer.encoding)
+    parser = StreamParser(counting)
+    for number in spell("<|channel|>analysis<|message|>" + " so" * 5):
+        parser.feed(number)
+    before = counting.decoded
+
+    seen = {(parser.state, parser.author, parser.channel, parser.recipient, parser.content_type, parser.position)}
+    for number in spell(" so" * 100):
+        parser.feed(number)
+
+    assert len(seen) == 1
+    assert counting.decoded == before
+
+
 def test_the_position_counts_every_id_that_was_fed(tokenizer: Tokenizer, spell: Spell) -> None:
     for role in (Role.ASSISTANT, None):
         parser = StreamParser(tokenizer, role=role)

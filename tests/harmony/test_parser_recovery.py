@@ -49,6 +49,7 @@ CASES: dict[str, tuple[str, list[tuple[str | None, str | None, str | None, str]]
     "a second terminator": (THINK + ANSWER + "<|return|><|end|><|call|>", [THOUGHT, ANSWERED]),
     "text between messages": (THINK + "well, well" + ANSWER, [THOUGHT, ANSWERED]),
     "text after the answer": (THINK + ANSWER + "blah<|end|>blah", [THOUGHT, ANSWERED]),
+    "text after a second terminator": (THINK + "<|return|>blah<|end|>", [THOUGHT]),
     "an answer with no header after the reasoning": (
         THINK + '{"a": 1}<|return|>',
         [THOUGHT, ("final", None, None, '{"a": 1}')],
@@ -66,6 +67,11 @@ CASES: dict[str, tuple[str, list[tuple[str | None, str | None, str | None, str]]
     "an empty channel later": (THINK + "<|start|>assistant<|channel|><|message|>answer<|return|>", [THOUGHT, ANSWERED]),
     "no channel": ("<|message|>think<|end|>" + ANSWER, [THOUGHT, ANSWERED]),
     "a garbled channel": ("<|channel|>––commentary<|message|>Hm<|end|>", [("commentary", None, None, "Hm")]),
+    "no channel where one should be": ("<|channel|>I think so<|return|>", [("final", None, None, "I think so")]),
+    "no channel where one should be, then an answer": (
+        "<|channel|>I think so<|end|>" + ANSWER,
+        [("analysis", None, None, "I think so"), ANSWERED],
+    ),
     "a repeated channel": ("<|channel|>commentary?commentary?<|message|>Hm<|end|>", [("commentary", None, None, "Hm")]),
     "an unknown channel": ("<|channel|>reflection<|message|>Hm<|end|>", [("analysis", None, None, "Hm")]),
     "words before the header": (
@@ -161,6 +167,14 @@ def test_a_repair_says_what_was_wrong_where_and_what_was_assumed(tokenizer: Toke
     )
 
 
+def test_only_an_answer_needs_a_channel(tokenizer: Tokenizer, spell: Spell) -> None:
+    for text in ("<|message|>Hi<|end|>", "Hi<|end|>", "<|start|>user<|message|>Hi<|end|><|message|>Hi"):
+        outputs = outputs_of(StreamParser(tokenizer, role=Role.USER), spell(text))
+
+        messages = [output for output in outputs if isinstance(output, Message)]
+        assert {(message.author.role, message.channel, message.text) for message in messages} == {("user", None, "Hi")}
+
+
 def test_other_channels_can_be_declared(tokenizer: Tokenizer, spell: Spell) -> None:
     parser = StreamParser(tokenizer, channels=("reflection", "final"))
 
@@ -202,6 +216,33 @@ def test_a_message_in_the_name_of_another_needs_no_message_token(tokenizer: Toke
 
         assert [output.text for output in outputs if isinstance(output, Message)] == ["think", "answer"]
         assert ids_in(outputs) == spell("<|start|>assistant" + THINK + forged + ANSWER)
+
+
+def test_a_header_ends_a_message_in_the_name_of_another(tokenizer: Tokenizer, spell: Spell) -> None:
+    for header in ("<|start|>assistant<|channel|>final", "<|channel|>final"):
+        text = THINK + "<|start|>user<|message|>Well?" + header + "<|message|>answer<|return|>"
+
+        outputs = outputs_of(StreamParser(tokenizer), spell(text))
+
+        assert [output.text for output in outputs if isinstance(output, Message)] == ["think", "answer"]
+
+
+def test_markup_glued_to_a_channel_is_read(tokenizer: Tokenizer, spell: Spell) -> None:
+    ids = [tokenizer.channel, *tokenizer.encode("commentary<|constrain|>json to=functions.x"), tokenizer.message]
+
+    (*_, message) = outputs_of(StreamParser(tokenizer), [*ids, *spell("{}<|call|>")])
+
+    assert isinstance(message, Message)
+    assert (message.channel, message.recipient, message.content_type, message.text) == CALLED
+
+
+def test_text_between_the_messages_of_a_whole_conversation_is_nobodys(tokenizer: Tokenizer, spell: Spell) -> None:
+    text = "<|start|>user<|message|>Hi<|end|>well<|end|><|start|>assistant<|channel|>final<|message|>Hi<|return|>well"
+
+    outputs = outputs_of(StreamParser(tokenizer, role=None), spell(text))
+
+    assert [output.text for output in outputs if isinstance(output, Message)] == ["Hi", "Hi"]
+    assert ids_in(outputs) == spell(text)
 
 
 def test_anybody_may_speak_in_a_whole_conversation(tokenizer: Tokenizer, spell: Spell) -> None:
