@@ -123,16 +123,18 @@ def _validated(value: object, parameters: Parameters[T]) -> T:
 
 
 def _layers(value: object, parameters: Parameters[T]) -> Iterator[dict[str, Any]]:
-    """Yield the object, and what it is if it is only a wrapping; an empty object is never what was meant."""
+    """Yield the object, and what it is if it is only a wrapping; an empty object is meant only in an envelope."""
+    is_enveloped = False
     for _ in range(_MAX_LAYERS):
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
         if isinstance(value, str):
             value = _unquoted(value, parameters)
-        if not isinstance(value, dict) or not value:
+        if not isinstance(value, dict) or not (value or is_enveloped):
             return
         yield value
         value = _enveloped(value, parameters.function)
+        is_enveloped = True
 
 
 def _unquoted(text: str, parameters: Parameters[T]) -> object:

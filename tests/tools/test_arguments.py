@@ -204,6 +204,16 @@ async def test_a_json_string_is_the_one_string_of_a_function() -> None:
     assert (await call(shell, '"42"'))[0] == "42"
 
 
+async def test_an_envelope_may_be_empty_and_nothing_else() -> None:
+    assert (await call(refresh, '{"name": "refresh", "arguments": {}}'))[0] == "False"
+    with pytest.raises(ToolError):
+        await call(refresh, "[{}")
+
+
+async def test_spaces_that_are_not_json_s_are_no_obstacle() -> None:
+    assert (await call(get_weather, '\u202f{"city":\u00a0"Oslo", "days":\u202f2}'))[0] == '["Oslo", 2]'
+
+
 async def test_arguments_called_as_an_envelope_is_are_left_alone() -> None:
     @tool
     def run(name: str, parameters: dict[str, int]) -> str:
