@@ -61,6 +61,12 @@ class Header:
     rest: str = ""
     faults: list[tuple[RepairKind, str]] = field(default_factory=list)
 
+    @property
+    def is_wordless_preamble(self) -> bool:
+        """Whether this is commentary for the user without a word in it (`commentary?commentary?`)."""
+        is_preamble = self.channel == Channel.COMMENTARY and self.recipient is None
+        return is_preamble and not any(map(str.isalpha, self.rest.replace(Channel.COMMENTARY, "")))
+
 
 def read_header(segments: Sequence[Segment], dialect: Dialect, *, is_complete: bool) -> Header:
     """Read the segments of a header; a complete one was ended by `<|message|>`."""

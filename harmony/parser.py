@@ -209,6 +209,9 @@ class StreamParser:
             yield from self._close_forged(number)
         elif self._lacks_channel:
             yield from self._close_headerless(number)
+        elif self._dialect.role and number == self._tokenizer.end and self._header.is_wordless_preamble:
+            self._end(number)
+            yield self._drop(RepairKind.GARBLED_HEADER, "nothing: the model begins anew")
         else:
             yield self._repair(RepairKind.MISSING_MESSAGE, "the header ends before its first unknown word")
             yield from self._check_header(Channel.FINAL)

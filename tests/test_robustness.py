@@ -131,6 +131,19 @@ def test_10_a_garbled_channel_is_the_one_it_resembles(written: str, meant: str) 
     assert said("<|start|>assistant<|channel|>final2<|message|>Hm<|end|>", role=None) == [("final2", None, None, "Hm")]
 
 
+def test_10_a_garbled_header_that_breaks_off_is_no_message() -> None:
+    for garbled in (
+        "commentary?",
+        "commentary 2?",
+        "commentary?commentary?",
+        "commentary to=assistant<|channel|>commentary?",
+    ):
+        assert said(f"<|channel|>{garbled}<|end|><|start|>assistant{THINK}") == [THOUGHT]
+        assert RepairKind.GARBLED_HEADER in repairs(f"<|channel|>{garbled}<|end|>")
+    assert said("<|channel|>??<|end|><|start|>assistant" + THINK) == [("analysis", None, None, "??"), THOUGHT]
+    assert said("<|channel|>commentary I look.<|end|>") == [("commentary", None, None, "I look.")]
+
+
 def test_11_the_last_of_two_channels_counts() -> None:
     assert said("<|channel|>commentary to=assistant" + THINK) == [THOUGHT]
     assert said("<|channel|>commentary" + THINK) == [THOUGHT]
@@ -310,8 +323,10 @@ def test_35_how_ids_arrive_changes_nothing(size: int) -> None:
     assert "".join(output.text for output in arrived if isinstance(output, Delta)) == "think{}"
 
 
-def test_every_row_of_the_catalogue_names_its_test() -> None:
-    rows = re.findall(r"^\| (\d+) \|.*\| `(test_\w+)` \|$", (ROOT / "docs/recovery.md").read_text(), re.MULTILINE)
+def test_every_row_of_the_catalogue_names_its_tests() -> None:
+    table = (ROOT / "docs/recovery.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \|.*\| (`test_[^|]+`) \|$", table, re.MULTILINE)
+    named = [(int(number), name) for number, names in rows for name in re.findall(r"`(\w+)`", names)]
     tests = [
         name
         for path in (ROOT / "tests").rglob("test_*.py")
@@ -319,5 +334,5 @@ def test_every_row_of_the_catalogue_names_its_test() -> None:
     ]
 
     assert [int(number) for number, _ in rows] == list(range(1, 47))
-    assert all(name.startswith(f"test_{int(number):02}_") for number, name in rows)
-    assert sorted(tests) == sorted(name for _, name in rows)
+    assert all(name.startswith(f"test_{number:02}_") for number, name in named)
+    assert sorted(tests) == sorted(name for _, name in named)
