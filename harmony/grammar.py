@@ -8,8 +8,8 @@
 
 It is what the parser reads without a repair and the renderer writes, no more: a malformed header, a tool that was not
 declared, arguments of the wrong shape and reasoning without end cannot be sampled. Headers are a trie of the ids that
-the renderer would write, free text is one mask of the vocabulary, and JSON is llguidance's. Properties come in the
-order in which their schema has them.
+the renderer would write, free text is one mask of the vocabulary, and JSON is llguidance's. Objects that are nested, or
+have many properties, have them in the order of their schema.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -47,7 +47,7 @@ class Grammar:
         messages = list(messages)
         self._tokenizer = tokenizer
         self._forms = message_forms(messages, response_schema)
-        self._json = _json_grammars(self._forms)
+        self._json = {form: JsonGrammar.of(form.schema) for form in self._forms if form.schema is not None}
         self._matchers: dict[JsonGrammar, LLMatcher] = {}
         self._rules: dict[str, Rules] = {}
         self._text = {form.terminator: self._text_until(form.terminator) for form in self._forms}
@@ -117,21 +117,7 @@ class Grammar:
         return Text(with_id(ordinary(self._tokenizer), self._tokenizer.special_ids()[terminator]))
 
     def _lark(self, forms: Sequence[Form]) -> str:
-        grammars = (self._json.get(form) for form in forms)
-        schemas = [None if grammar is None else grammar.schema for grammar in grammars]
-        return lark_text(forms, schemas, ranges(ordinary(self._tokenizer)))
-
-
-def _json_grammars(forms: Iterable[Form]) -> dict[Form, JsonGrammar]:
-    """Compile each schema once: a tool may have a form on two channels."""
-    compiled: dict[int, JsonGrammar] = {}
-    grammars: dict[Form, JsonGrammar] = {}
-    for form in forms:
-        if form.schema is not None:
-            if id(form.schema) not in compiled:
-                compiled[id(form.schema)] = JsonGrammar.of(form.schema)
-            grammars[form] = compiled[id(form.schema)]
-    return grammars
+        return lark_text(forms, self._json, ranges(ordinary(self._tokenizer)))
 
 
 def _named(name: str, recipients: Collection[str]) -> list[str]:

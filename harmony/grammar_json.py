@@ -1,9 +1,18 @@
-"""JSON by schema, id by id: llguidance, kept to bodies of messages (docs/decisions/0006-grammar.md)."""
+"""JSON by schema, id by id: llguidance, kept to bodies of messages (docs/decisions/0006-grammar.md).
+
+llguidance takes the properties of an object in the order of the schema. A model that writes an optional one too early
+could then never write those before it, and would leave them out. So the object itself, if it has few properties, is
+written as rules that know which ones are there already, and only the values are left to JSON schema:
+
+    object: OPEN object_0                       object_0: a object_1 | b object_2 | CLOSE
+    object_1: COMMA b object_3 | CLOSE          …
+"""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ostinato.harmony.preamble import JsonSchema
 from ostinato.harmony.tokenizer import Tokenizer
@@ -14,12 +23,21 @@ if TYPE_CHECKING:
 # Between the parts of a document: two blanks, or a line break and an indent. Unbounded, a model that is unsure what
 # comes next writes blanks without end.
 WHITESPACE = r"[ \t]{0,2}(\r?\n[ \t]{0,60})?"
+PUNCTUATION = (
+    rf"OPEN: /\{{{WHITESPACE}/",
+    rf"CLOSE: /{WHITESPACE}\}}/",
+    rf"COMMA: /{WHITESPACE},{WHITESPACE}/",
+    rf"COLON: /{WHITESPACE}:{WHITESPACE}/",
+)
 OPTIONS = {
     "whitespace_flexible": True,
     "whitespace_pattern": WHITESPACE,
     "json_allow_general_unicode_escapes": True,
 }
 ANY_OBJECT: JsonSchema = {"type": "object"}
+_MOST_IN_ANY_ORDER = 6  # properties; the rules double with each
+_SHARED = ("$defs", "definitions")
+_SIMPLE = {"type", "properties", "required", "additionalProperties", "title", "description", "$schema", *_SHARED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,38 +45,95 @@ class JsonGrammar:
     """A schema that llguidance can follow; `notice` says what of the one that was asked for it cannot."""
 
     schema: JsonSchema
+    options: dict[str, object]
+    is_in_any_order: bool
     notice: str | None = None
-
-    @property
-    def text(self) -> str:
-        """The grammar as llguidance takes it."""
-        from llguidance import LLMatcher
-
-        return LLMatcher.grammar_from_json_schema(json.dumps(self.schema))
 
     @classmethod
     def of(cls, schema: JsonSchema) -> "JsonGrammar":
         """Follow `schema` as far as it goes: whole, without the keywords that are not known, or any object."""
-        fault = ""
-        for options in (OPTIONS, {**OPTIONS, "lenient": True}):
-            complaint = _complaint({**schema, "x-guidance": options})
-            if not complaint:
-                notice = f"not all of the schema can be enforced: {fault}" if fault else None
-                return cls(schema={**schema, "x-guidance": options}, notice=notice)
-            fault = fault or complaint
-        notice = f"the schema cannot be enforced, only that it is an object: {fault}"
-        return cls(schema={**ANY_OBJECT, "x-guidance": OPTIONS}, notice=notice)
+        try:
+            return _compiled(json.dumps(schema))
+        except (TypeError, ValueError, RecursionError) as error:
+            return _any_object(f"it is no JSON: {error}")
+
+    def rules(self, name: str) -> Iterator[str]:
+        """Write Lark rules of which `name` is a document; they need PUNCTUATION."""
+        if self.is_in_any_order:
+            yield from _object_rules(name, self.schema, self.options)
+        else:
+            yield f"{name}: {_by_schema(self.schema, self.options)}"
+
+    @property
+    def text(self) -> str:
+        """The grammar of a whole document."""
+        from llguidance import LLMatcher
+
+        return LLMatcher.grammar_from_lark("\n".join(["start: json", *self.rules("json"), *PUNCTUATION, ""]))
+
+    @property
+    def complaint(self) -> str:
+        """What llguidance has against the grammar, in one line; nothing if it takes it."""
+        from llguidance import LLMatcher
+
+        return LLMatcher.validate_grammar(self.text).partition("\n")[0]
 
 
-def _complaint(schema: JsonSchema) -> str:
-    """Say what llguidance has against a schema, in one line; nothing if it takes it."""
-    from llguidance import LLMatcher
+@lru_cache(maxsize=1024)
+def _compiled(schema_text: str) -> JsonGrammar:
+    schema = json.loads(schema_text)
+    fault = ""
+    for options in (OPTIONS, {**OPTIONS, "lenient": True}):
+        for is_in_any_order in (True, False) if _can_be_in_any_order(schema) else (False,):
+            notice = f"not all of the schema can be enforced: {fault}" if fault else None
+            grammar = JsonGrammar(schema=schema, options=options, is_in_any_order=is_in_any_order, notice=notice)
+            if not (complaint := grammar.complaint):
+                return grammar
+        fault = fault or complaint
+    return _any_object(fault)
 
-    try:
-        grammar = LLMatcher.grammar_from_json_schema(json.dumps(schema))
-    except (TypeError, ValueError, RecursionError) as error:
-        return str(error).partition("\n")[0]
-    return LLMatcher.validate_grammar(grammar).partition("\n")[0]
+
+def _any_object(fault: str) -> JsonGrammar:
+    notice = f"the schema cannot be enforced, only that it is an object: {fault}"
+    return JsonGrammar(schema=ANY_OBJECT, options=OPTIONS, is_in_any_order=False, notice=notice)
+
+
+def _can_be_in_any_order(schema: dict[str, Any]) -> bool:
+    properties, required = schema.get("properties"), schema.get("required", [])
+    return (
+        set(schema) <= _SIMPLE
+        and schema.get("type") == "object"
+        and schema.get("additionalProperties") is False
+        and isinstance(properties, dict)
+        and len(properties) <= _MOST_IN_ANY_ORDER
+        and all(isinstance(value, dict) for value in properties.values())
+        and isinstance(required, list)
+        and all(key in properties for key in required)
+    )
+
+
+def _object_rules(name: str, schema: JsonSchema, options: dict[str, object]) -> Iterator[str]:
+    """Write an object's properties in any order, each at most once, the required ones once."""
+    keys = list(schema["properties"])
+    needed = sum(1 << keys.index(key) for key in set(schema.get("required", ())))
+    yield f"{name}: OPEN {name}_0"
+    for seen in range(1 << len(keys)):
+        comma = "COMMA " if seen else ""
+        left = [index for index in range(len(keys)) if not seen >> index & 1]
+        ways = [f"{comma}{name}_p{index} {name}_{seen | 1 << index}" for index in left]
+        yield f"{name}_{seen}: {' | '.join([*ways, 'CLOSE'] if needed & ~seen == 0 else ways)}"
+    shared = {key: schema[key] for key in _SHARED if key in schema}
+    for index, key in enumerate(keys):
+        value = _by_schema({**shared, **schema["properties"][key]}, options)
+        yield f"{name}_p{index}: {_quoted(_quoted(key))} COLON {value}"
+
+
+def _by_schema(schema: JsonSchema, options: dict[str, object]) -> str:
+    return f"%json {json.dumps({**schema, 'x-guidance': options})}"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 @lru_cache(maxsize=4)

@@ -21,7 +21,7 @@ Allowed = Sequence[int] | np.ndarray
 texts = st.text(max_size=12).map(lambda text: text.replace("\x7f", ""))  # llguidance has it only escaped
 integers = st.integers(-(10**6), 10**6)
 floats = st.floats(allow_nan=False, allow_infinity=False, width=32)
-# The parameters of a function, and arguments that fit them, in the order of the schema.
+# The parameters of a function, and arguments that fit them; nested objects are in the order of the schema.
 FUNCTIONS: dict[str, tuple[dict[str, Any] | None, st.SearchStrategy[dict[str, Any]]]] = {
     "now": (None, st.just({})),
     "get_weather": (
@@ -126,9 +126,9 @@ def calls(draw: st.DrawFn) -> Message:
         return _call(recipient, draw(prose), layout, channel, draw(st.sampled_from([None, "code"])))
     if recipient == "browser.search":
         return _call(recipient, {"query": draw(texts)}, layout, channel, draw(json_types))
-    drawn = draw(FUNCTIONS[recipient.removeprefix("functions.")][1])
-    arguments = {key: drawn[key] for key in SCHEMAS[recipient].get("properties", ()) if key in drawn}
-    return _call(recipient, arguments, layout, "commentary", draw(json_types))
+    arguments = draw(FUNCTIONS[recipient.removeprefix("functions.")][1])
+    shuffled = {key: arguments[key] for key in draw(st.permutations(list(arguments)))}
+    return _call(recipient, shuffled, layout, "commentary", draw(json_types))
 
 
 generations = st.builds(lambda before, last: [*before, last], st.lists(talk, max_size=3), answers | calls())
