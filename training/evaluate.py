@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=300, help="python questions of each split")
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--sandbox", choices=("auto", "docker", "bubblewrap"), default="auto")
+    parser.add_argument("--no-grammar", dest="grammar", action="store_false", help="let the model write what it likes")
     parser.add_argument("--json", type=Path, help="write every verdict to this file, as JSON lines")
     arguments = parser.parse_args()
     verdicts = asyncio.run(evaluate(arguments))
@@ -74,7 +75,7 @@ async def evaluate(arguments: argparse.Namespace) -> list[Verdict]:
     sandbox = open_sandbox(arguments.sandbox, on_notice=lambda line: print(line, file=sys.stderr))  # noqa: T201
     try:
         return [
-            await ask(model, sandbox, episode, split)
+            await ask(model, sandbox, episode, split, is_constrained=arguments.grammar)
             for split in (Split.VALUES, Split.PHRASINGS)
             for episode in held_out_questions(split, arguments.episodes, arguments.seed)
         ]
@@ -97,7 +98,9 @@ def held_out_questions(split: Split, python_questions: int, seed: int) -> Iterat
             return
 
 
-async def ask(model: Model, sandbox: Sandbox, episode: Episode, split: Split) -> Verdict:
+async def ask(
+    model: Model, sandbox: Sandbox, episode: Episode, split: Split, *, is_constrained: bool = True
+) -> Verdict:
     """Ask one question in a conversation of its own."""
     agent = Agent(
         model,
@@ -105,6 +108,7 @@ async def ask(model: Model, sandbox: Sandbox, episode: Episode, split: Split) ->
         effort=episode.effort,
         budget=Budget(turns=MOST_TURNS, tokens=MOST_TOKENS),
         current_date=episode.today,
+        is_constrained=is_constrained,
     )
     result = await agent.run(episode.question)
     return Verdict(
