@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from ostinato.harmony.errors import HarmonyError
 from ostinato.harmony.preamble import DeveloperContent, ResponseFormat, SystemContent, ToolDescription, ToolNamespace
-from ostinato.harmony.tool_schema import SchemaMode, parameter_type
+from ostinato.harmony.tool_schema import SchemaMode, parameters
+from ostinato.harmony.type_names import TypeNames
 
 FUNCTIONS = "functions"  # the namespace whose calls must go to the commentary channel
 
@@ -72,14 +73,18 @@ def _namespace(namespace: ToolNamespace, schema_mode: SchemaMode) -> str:
         return "\n".join(lines + description)
     lines += _comment(description)
     lines.append(f"namespace {namespace.name} {{\n")
-    lines += [line for tool in namespace.tools for line in _tool(tool, schema_mode)]
+    names = TypeNames(tool.name for tool in namespace.tools)
+    lines += [line for tool in namespace.tools for line in _tool(tool, schema_mode, names)]
     lines.append(f"}} // namespace {namespace.name}")
     return "\n".join(lines)
 
 
-def _tool(tool: ToolDescription, schema_mode: SchemaMode) -> list[str]:
-    arguments = "" if tool.parameters is None else f"_: {parameter_type(tool.parameters, schema_mode)}"
-    return [*_comment(_lines(tool.description)), f"type {tool.name} = ({arguments}) => any;\n"]
+def _tool(tool: ToolDescription, schema_mode: SchemaMode, names: TypeNames) -> list[str]:
+    head = _comment(_lines(tool.description))
+    if tool.parameters is None:
+        return [*head, f"type {tool.name} = () => any;\n"]
+    written = parameters(tool.parameters, schema_mode, names)
+    return [*written.declarations, *head, f"type {tool.name} = (_: {written.type}) => any;\n"]
 
 
 def _response_format(form: ResponseFormat) -> str:

@@ -1,0 +1,10 @@
+namespace functions {
+
+type Tree = {
+value: number,
+children?: Tree[], // default: []
+};
+
+type use_tree = (_: Tree) => any;
+
+} // namespace functions
