@@ -230,8 +230,12 @@ def test_what_was_rendered_is_read_back(
     assert render(again, tokenizer, next_role=None, drop_analysis=DropAnalysis.NONE) == ids
 
 
+unambiguous = spoken.filter(lambda message: message.recipient or not message.content_type)
+answered = st.builds(Message.tool, texts, name=names, channel=st.none() | st.sampled_from(["analysis", "commentary"]))
+
+
 @examples(100)
-@given(messages=st.lists(spoken.filter(lambda message: message.recipient or not message.content_type), min_size=1))
+@given(messages=st.lists(unambiguous, min_size=1))
 def test_any_generation_is_read_as_the_library_reads_it(
     messages: list[Message], tokenizer: Tokenizer, library: Any
 ) -> None:
@@ -240,6 +244,18 @@ def test_any_generation_is_read_as_the_library_reads_it(
     outputs = outputs_of(StreamParser(tokenizer), ids)
 
     assert without_ids(messages_of(outputs)) == library.parse(ids, Role.ASSISTANT)
+
+
+@examples(100)
+@given(messages=st.lists(unambiguous | answered | st.builds(Message.user, texts), max_size=6))
+def test_any_conversation_is_read_as_the_library_reads_it(
+    messages: list[Message], tokenizer: Tokenizer, library: Any
+) -> None:
+    ids = render(messages, tokenizer, next_role=None, drop_analysis=DropAnalysis.NONE)
+
+    outputs = outputs_of(StreamParser(tokenizer, role=None), ids)
+
+    assert without_ids(messages_of(outputs)) == library.parse(ids, None)
 
 
 @examples(100)
