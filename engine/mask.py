@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_REMEMBERED = 4  # a grammar has two or three masks that it uses for thousands of ids
+_REMEMBERED = 16  # a grammar has a few masks that it uses again and again
 _FEW = 0.05  # share of the vocabulary up to which single logits are written, which then costs a tenth
 
 

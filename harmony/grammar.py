@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ostinato.harmony.grammar_bits import everything, ordinary, ranges, with_id
-from ostinato.harmony.grammar_bodies import Body, Json, Text
+from ostinato.harmony.grammar_bodies import Body, Json, Seen, Text
 from ostinato.harmony.grammar_forms import Form, message_forms, unwritable
 from ostinato.harmony.grammar_headers import Headers
 from ostinato.harmony.grammar_json import JsonGrammar, end_of_document, new_matcher
@@ -49,6 +49,7 @@ class Grammar:
         self._forms = message_forms(messages, response_schema)
         self._json = {form: JsonGrammar.of(form.schema) for form in self._forms if form.schema is not None}
         self._matchers: dict[JsonGrammar, LLMatcher] = {}
+        self._seen: dict[tuple[JsonGrammar, str], Seen] = {}
         self._rules: dict[str, Rules] = {}
         self._text = {form.terminator: self._text_until(form.terminator) for form in self._forms}
         self._everything = everything(tokenizer)
@@ -111,6 +112,7 @@ class Grammar:
             end=end_of_document(self._tokenizer),
             terminator=self._tokenizer.special_ids()[form.terminator],
             fallback=text,
+            seen=self._seen.setdefault((grammar, form.terminator), {}),
         )
 
     def _text_until(self, terminator: str) -> Text:

@@ -10,7 +10,7 @@ from ostinato.harmony.tokenizer import Tokenizer
 
 Bits = NDArray[np.uint8]
 
-_FEW = 256  # words of 64 bits with a bit in them, up to which the ids themselves are told
+_FEW = 1280  # words of 64 bits with a bit in them, up to which the ids themselves are told: numbers are
 
 
 @lru_cache(maxsize=8)
@@ -36,12 +36,13 @@ def with_id(bits: Bits, number: int) -> Bits:
 
 def few_ids(bits: Bits) -> tuple[int, ...] | None:
     """Return the ids if they are few, None if not."""
-    words = bits.view(np.uint64)
-    places = np.flatnonzero(words)
-    if places.size > _FEW:
+    words = np.flatnonzero(bits.view(np.uint64))
+    if words.size > _FEW:
         return None
-    rows, columns = np.nonzero(np.unpackbits(bits.reshape(-1, 8)[places], axis=1, bitorder="little"))
-    return tuple((places[rows] * 64 + columns).tolist())
+    rows, columns = np.nonzero(bits.reshape(-1, 8)[words])
+    places = words[rows] * 8 + columns
+    indices, within = np.nonzero(np.unpackbits(bits[places, None], axis=1, bitorder="little"))
+    return tuple((places[indices] * 8 + within).tolist())
 
 
 def _packed(is_in: NDArray[np.bool_]) -> Bits:

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from llguidance import LLMatcher
 
 
+Seen = dict[bytes, "Sequence[int] | Bits"]
+_MOST_SEEN = 128  # at 25 kB of packed bits, twice
+
+
 class Body(Protocol):
     """What may come next in a content; the terminator is among `allowed` wherever `can_end`."""
 
@@ -79,14 +83,15 @@ class Anything:
 class Json:
     """A JSON document, as llguidance's matcher lets it go on.
 
-    A matcher that fails (a document beyond its limits) leaves the rest of the content free: `fallback`.
+    A matcher that fails (a document beyond its limits) leaves the rest of the content free: `fallback`. `seen` is what
+    documents of this grammar share: the few masks that come again and again, unpacked.
     """
 
-    def __init__(self, matcher: "LLMatcher", *, end: int, terminator: int, fallback: Text) -> None:
+    def __init__(self, matcher: "LLMatcher", *, end: int, terminator: int, fallback: Text, seen: Seen) -> None:
         self._matcher, self._fallback = matcher, fallback
         self._end, self._terminator = end, terminator
+        self._seen = seen
         self._mask = b""
-        self._allowed: Sequence[int] | Bits = ()
         self._is_current = False
 
     @property
@@ -98,10 +103,14 @@ class Json:
         """Return what may come next; few ids as themselves."""
         if not self._is_current:
             self._is_current = True
-            mask = self._matcher.compute_bitmask()
-            if mask != self._mask:  # most ids of a string leave it as it was, and the engine knows the array
-                self._mask, self._allowed = mask, self._unpacked(mask)
-        return self._fallback.allowed() if self._matcher.is_error() else self._allowed
+            self._mask = self._matcher.compute_bitmask()
+        if self._matcher.is_error():
+            return self._fallback.allowed()
+        if self._mask not in self._seen:
+            if len(self._seen) >= _MOST_SEEN:
+                self._seen.clear()
+            self._seen[self._mask] = self._unpacked(self._mask)
+        return self._seen[self._mask]
 
     def accept(self, number: int) -> bool:
         """Go on with the document."""
