@@ -49,7 +49,7 @@ class Grammar:
         self._forms = message_forms(messages, response_schema)
         self._json = {form: JsonGrammar.of(form.schema) for form in self._forms if form.schema is not None}
         self._matchers: dict[JsonGrammar, LLMatcher] = {}
-        self._seen: dict[tuple[JsonGrammar, str], Seen] = {}
+        self._seen: dict[str, Seen] = {}
         self._rules: dict[str, Rules] = {}
         self._text = {form.terminator: self._text_until(form.terminator) for form in self._forms}
         self._everything = everything(tokenizer)
@@ -112,7 +112,7 @@ class Grammar:
             end=end_of_document(self._tokenizer),
             terminator=self._tokenizer.special_ids()[form.terminator],
             fallback=text,
-            seen=self._seen.setdefault((grammar, form.terminator), {}),
+            seen=self._seen.setdefault(form.terminator, {}),
         )
 
     def _text_until(self, terminator: str) -> Text:

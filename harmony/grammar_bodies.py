@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 Seen = dict[bytes, "Sequence[int] | Bits"]
-_MOST_SEEN = 128  # at 25 kB of packed bits, twice
+_MOST_SEEN = 128  # masks of 25 kB each, packed and unpacked
 
 
 class Body(Protocol):
@@ -84,7 +84,7 @@ class Json:
     """A JSON document, as llguidance's matcher lets it go on.
 
     A matcher that fails (a document beyond its limits) leaves the rest of the content free: `fallback`. `seen` is what
-    documents of this grammar share: the few masks that come again and again, unpacked.
+    documents with the same terminator share: the masks that come again and again, unpacked.
     """
 
     def __init__(self, matcher: "LLMatcher", *, end: int, terminator: int, fallback: Text, seen: Seen) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+from functools import cache
 from itertools import groupby, islice
 
 import jsonschema
@@ -23,7 +24,18 @@ from tests.harmony.grammar_cases import (
     walk,
 )
 
-from ostinato.harmony import Message, RecipientPosition, Repair, Role, StreamParser, Tokenizer, render_training
+from ostinato.harmony import (
+    DeveloperContent,
+    Message,
+    RecipientPosition,
+    Repair,
+    Role,
+    StreamParser,
+    Tokenizer,
+    ToolDescription,
+    ToolNamespace,
+    render_training,
+)
 from ostinato.harmony.grammar import Grammar
 from ostinato.training.episodes import episodes
 from ostinato.training.phrasing import Split
@@ -66,6 +78,44 @@ def test_whatever_the_grammar_allows_is_read_without_a_repair(name: str, seed: i
 
 
 @vocabularies
+@examples(60)
+@given(seed=st.integers(0, 2**32), data=st.data())
+def test_an_id_that_is_not_allowed_loses_the_grammar_and_no_other_does(
+    name: str, seed: int, data: st.DataObject
+) -> None:
+    ids = walk(GRAMMARS[name].constraint(), VOCABULARIES[name], seed)
+    state = GRAMMARS[name].constraint()
+    for number in ids[: data.draw(st.integers(0, len(ids)))]:
+        state.accept(number)
+    allowed = ids_in(state.allowed())
+    number = data.draw(st.sampled_from([*VOCABULARIES[name].special_ids().values()]) | st.integers(0, 2050))
+
+    state.accept(number)
+
+    assert state.is_lost == (number not in allowed)
+
+
+@examples(60)
+@given(name=st.text(min_size=1, max_size=6), seed=st.integers(0, 2**32), position=st.sampled_from(RecipientPosition))
+def test_a_tool_of_any_name_is_called_by_its_name_or_said_to_have_none(
+    name: str, seed: int, position: RecipientPosition
+) -> None:
+    tokenizer = VOCABULARIES["nano"]
+    tool = ToolDescription(name=name, description="", parameters=None)
+    told = DeveloperContent(tools=(ToolNamespace(name="functions", tools=(tool,)),))
+    grammar = Grammar([Message.developer(told)], tokenizer)
+    if not grammar.recipients:
+        assert grammar.notices
+        return
+    call = Message.assistant("{}", channel="commentary", recipient=f"functions.{name}")
+
+    *_, last = parsed(walk(grammar.constraint(tool_choice=name), tokenizer, seed), tokenizer)
+
+    assert last.recipient == f"functions.{name}"
+    assert refused_at(grammar.constraint(), rendered([call], tokenizer, position)) is None
+
+
+@vocabularies
 @examples(150)
 @given(generation=generations, position=st.sampled_from(RecipientPosition))
 def test_whatever_the_renderer_writes_is_allowed(
@@ -92,7 +142,7 @@ def test_every_generation_of_the_training_is_allowed(split: Split) -> None:
 @given(seed=st.integers(0, 2**32), is_structured=st.booleans(), choice=st.sampled_from(["auto", "required", "none"]))
 def test_the_lark_text_describes_the_same_language(name: str, seed: int, is_structured: bool, choice: str) -> None:
     state = (ANSWERING if is_structured else GRAMMARS)[name].constraint(tool_choice=choice)
-    matcher = LLMatcher(lark_tokenizer(name), LLMatcher.grammar_from_lark(state.lark), log_level=0)
+    matcher = lark_matcher(name, state.lark)
 
     ids = walk(state, VOCABULARIES[name], seed)
 
@@ -100,20 +150,25 @@ def test_the_lark_text_describes_the_same_language(name: str, seed: int, is_stru
     assert matcher.is_accepting()
 
 
-_LARK_TOKENIZERS: dict[str, LLTokenizer] = {}
-
-
+@cache
 def lark_tokenizer(name: str) -> LLTokenizer:
-    if name not in _LARK_TOKENIZERS:
-        encoding = VOCABULARIES[name].encoding
-        _LARK_TOKENIZERS[name] = lltokenizer_from_encoding(encoding, n_vocab=encoding.n_vocab)
-    return _LARK_TOKENIZERS[name]
+    encoding = VOCABULARIES[name].encoding
+    return lltokenizer_from_encoding(encoding, n_vocab=encoding.n_vocab)
+
+
+@cache
+def compiled(name: str, lark: str) -> LLMatcher:
+    return LLMatcher(lark_tokenizer(name), LLMatcher.grammar_from_lark(lark), log_level=0)
+
+
+def lark_matcher(name: str, lark: str) -> LLMatcher:
+    return compiled(name, lark).deep_copy()
 
 
 @pytest.mark.parametrize("generation", ["no channel<|message|>", "<|channel|>final<|message|>4<|end|>", "<|return|>"])
 def test_the_lark_text_refuses_what_the_automaton_refuses(generation: str, spell: Spell) -> None:
     state = GRAMMARS["o200k"].constraint()
-    matcher = LLMatcher(lark_tokenizer("o200k"), LLMatcher.grammar_from_lark(state.lark), log_level=0)
+    matcher = lark_matcher("o200k", state.lark)
     ids = spell(generation)
 
     assert matcher.try_consume_tokens(ids) == refused_at(state, ids)
