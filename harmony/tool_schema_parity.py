@@ -6,8 +6,9 @@ enums become `any`; array items lack parentheses; only the first line of a prope
 and strings are not escaped; the description of a nested object is printed twice.
 """
 
-import json
 from collections.abc import Mapping
+
+from ostinato.harmony.rust_json import rust_json
 
 SIMPLE = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean"}
 
@@ -126,26 +127,3 @@ def _default(schema: Mapping[str, object], *, bare_enum: bool = True) -> str:
     if isinstance(members, list) and members:
         return value if bare_enum else rust_json(value)
     return f'"{value}"'
-
-
-def rust_json(value: object) -> str:
-    """Write JSON as Rust's serde_json does: compact, UTF-8, its own shape for numbers with an exponent."""
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{rust_json(key)}:{rust_json(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(rust_json, value)) + "]"
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        value = float(value)
-    if isinstance(value, float):
-        return _rust_float(value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _rust_float(value: float) -> str:
-    mantissa, mark, exponent = repr(value).partition("e")
-    if not mark:
-        return mantissa
-    if exponent == "-05":
-        sign = "-" if value < 0 else ""
-        return f"{sign}0.0000{mantissa.lstrip('-').replace('.', '')}"
-    return f"{mantissa}e{int(exponent)}"
