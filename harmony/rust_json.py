@@ -1,7 +1,7 @@
 """JSON as it comes out of openai-harmony: written by Python, read and written again by Rust's serde_json.
 
-serde_json, as openai-harmony builds it, reads numbers quickly rather than exactly: it gathers the digits that fit 64 bits
-and multiplies or divides them by a power of ten, so that the last digit may differ from what was meant.
+serde_json, as openai-harmony builds it, reads numbers quickly rather than exactly: it gathers the digits that fit 64
+bits and multiplies or divides them by a power of ten, so that the last digit may differ from what was meant.
 """
 
 import json
