@@ -55,7 +55,7 @@ class Agent:
     A `Model`, as `load_model` gives it, brings its own vocabulary and sampling; with an engine alone they are those of
     gpt-oss. `current_date` is what the model is told for the whole session, by default today. The agent owns its tools
     and closes them with itself; the engine may be shared. One run at a time: a new one ends what is left of the one
-    before.
+    before. A `Toolbox` in place of `tools` has aliases, or another limit of its replies than a quarter of the context.
 
     A grammar keeps the model to well-formed messages, to the tools there are, and to at most `analysis_limit` tokens of
     reasoning in a generation: None for any number, by default what the effort allows. `is_constrained` False lets it

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 import ostinato
-from ostinato import Agent, Reason, load_model, tool
+from ostinato import Agent, Reason, Toolbox, Trajectory, load_model, read_trajectory, tool
 from ostinato.agent.events import ReasoningDelta, Repaired, ToolFinished, ToolStarted
 from ostinato.agent.scripted import harmony_ids, scripted_engine
 from ostinato.engine import CheckpointError
 from ostinato.engine.interface import Sampling
 from ostinato.engine.scripted import ScriptedEngine
 from ostinato.harmony import Message, RepairKind, Role, ToolDescription, ToolNamespace
-from ostinato.tools import CallRepair, CallRepairKind, Toolbox, ToolRequest
+from ostinato.tools import CallRepair, CallRepairKind, ToolRequest
 
 NEXT = "<|start|>assistant"
 THINK = "<|channel|>analysis<|message|>Let me see.<|end|>"
@@ -102,13 +102,17 @@ async def test_24_a_wrong_prefix_reaches_the_tool_that_is_meant(recipient: str) 
     assert result.repairs == (CallRepair(written=recipient, assumed="functions.add"),)
 
 
-async def test_25_arguments_are_found_in_prose() -> None:
+async def test_25_arguments_are_found_in_prose(tmp_path: Path) -> None:
     written = 'We need to add 2 and 3, so {a, b}: {"a": 2, "b": 3}'
-    result = await Agent(scripted_engine(call("functions.add", written), ANSWER), tools=[add]).run("x")
+    engine = scripted_engine(call("functions.add", written), ANSWER)
+    with Trajectory.create(tmp_path / "run.jsonl") as trajectory:
+        result = await Agent(engine, tools=[add], trajectory=trajectory).run("x")
 
     assert replies(result.messages) == ["5"]
     (repair,) = result.repairs
     assert repair == CallRepair(kind=CallRepairKind.SURROUNDED, written=written, assumed='{"a": 2, "b": 3}')
+    (record,) = [each for each in read_trajectory(tmp_path / "run.jsonl").records if each["type"] == "repair"]
+    assert record["repair"] == {"kind": "surrounded", "written": written, "assumed": '{"a": 2, "b": 3}'}
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ostinato.engine.interface import Sampling
     from ostinato.harmony.preamble import ReasoningEffort
     from ostinato.sandbox import Limits, open_sandbox
-    from ostinato.tools import PythonTool, ToolError, tool
+    from ostinato.tools import PythonTool, Toolbox, ToolError, tool
 
 __version__ = "0.1.0"
 
@@ -39,6 +39,7 @@ __all__ = [
     "Result",
     "Sampling",
     "ToolError",
+    "Toolbox",
     "Trajectory",
     "__version__",
     "load_model",
@@ -61,6 +62,7 @@ _HOMES = {
     "Result": "agent.run",
     "Sampling": "engine.interface",
     "ToolError": "tools",
+    "Toolbox": "tools",
     "Trajectory": "agent.trajectory",
     "load_model": "agent.models",
     "open_sandbox": "sandbox",
