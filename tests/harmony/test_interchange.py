@@ -45,7 +45,7 @@ def as_the_library(messages: list[Message], tokenizer: Tokenizer) -> list[int]:
     )
 
 
-@examples(150)
+@examples(60)
 @given(messages=conversations)
 def test_r9_what_the_library_writes_we_read(messages: list[Message], tokenizer: Tokenizer, library: Any) -> None:
     theirs = their_conversation(messages)
@@ -55,7 +55,7 @@ def test_r9_what_the_library_writes_we_read(messages: list[Message], tokenizer: 
     assert as_the_library(list(read), tokenizer) == library.encoding.render_conversation(theirs)
 
 
-@examples(150)
+@examples(60)
 @given(messages=conversations)
 def test_r9_what_we_write_the_library_reads(messages: list[Message], tokenizer: Tokenizer, library: Any) -> None:
     text = conversation_to_json(messages)
@@ -64,7 +64,7 @@ def test_r9_what_we_write_the_library_reads(messages: list[Message], tokenizer: 
     assert library.encoding._inner.render_conversation(text, CONFIG) == as_the_library(messages, tokenizer)
 
 
-@examples(150)
+@examples(60)
 @given(messages=conversations)
 def test_r9_a_conversation_survives_its_json(messages: list[Message]) -> None:
     assert [*map(written, conversation_from_json(conversation_to_json(messages)))] == [*map(written, messages)]

@@ -19,7 +19,7 @@ texts = st.text() | st.lists(
 ).map("".join)
 
 
-@examples(500)
+@examples(300)
 @given(text=texts)
 def test_t1_text_is_encoded_as_the_library_encodes_it(text: str, tokenizer: Tokenizer, library: Any) -> None:
     ids = tokenizer.encode(text)

@@ -3,7 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from tests.fuzz import examples
 from tests.harmony.conftest import Spell
+from tests.harmony.strategies import conversations
 
 from ostinato.harmony import (
     Author,
@@ -166,3 +169,26 @@ def test_a_preamble_in_a_message_of_the_user_is_refused(
 def test_reasoning_that_opens_a_conversation_is_kept_until_it_is_answered(tokenizer: Tokenizer) -> None:
     assert shown([THOUGHT, CALL], tokenizer) == ["think", "{}"]
     assert shown([THOUGHT, CALL, ANSWER], tokenizer) == ["{}", "4"]
+
+
+@examples(100)
+@given(messages=conversations)
+def test_what_is_learnt_is_what_is_rendered_but_for_the_last_answers_end(
+    messages: list[Message], tokenizer: Tokenizer
+) -> None:
+    rendered = render(messages, tokenizer, next_role=None, drop_analysis=DropAnalysis.NONE)
+
+    ids, mask = render_training(messages, tokenizer)
+
+    ends_with_answer = bool(messages) and messages[-1].author.role == "assistant" and messages[-1].channel == "final"
+    assert ids[:-1] == rendered[:-1]
+    assert ids[-1:] == ([tokenizer.return_] if ends_with_answer else rendered[-1:])
+    assert len(mask) == len(ids)
+    assert any(mask) == any(message.author.role == "assistant" for message in messages)
+
+
+def test_only_the_assistants_own_words_are_learnt(tokenizer: Tokenizer) -> None:
+    assert learnt([Message.system(SystemContent()), QUESTION, REPLY], tokenizer) == ""
+    assert learnt([REPLY, THOUGHT, THOUGHT], tokenizer) == (
+        "<|channel|>analysis<|message|>think<|end|><|start|>assistant<|channel|>analysis<|message|>think<|end|>"
+    )
