@@ -23,7 +23,7 @@ from ostinato.harmony import (
     ToolNamespace,
     render,
 )
-from ostinato.harmony.dropping import kept_messages
+from ostinato.harmony.dropping import Selection, kept_messages
 
 FUNCTIONS = ToolNamespace(name="functions", tools=(ToolDescription(name="f", description=""),))
 SYSTEM = Message.system(SystemContent())
@@ -156,3 +156,12 @@ def test_the_ids_it_gave_are_the_callers_own(tokenizer: Tokenizer) -> None:
     renderer.ids(next_role=None).clear()
 
     assert renderer.ids() == render([QUESTION], tokenizer)
+
+
+def test_an_answer_changes_nothing_that_was_rendered_before_its_own_turn() -> None:
+    selection = Selection(DropAnalysis.COMPLETED_TURNS)
+    turn = (QUESTION, THOUGHT, CALL, REPLY, THOUGHT, ANSWER)
+
+    changed = [[selection.append(message) for message in turn] for _ in range(3)]
+
+    assert changed == [[0, 1, 2, 3, 4, 1], [6, 7, 8, 9, 10, 7], [12, 13, 14, 15, 16, 13]]
