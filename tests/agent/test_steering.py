@@ -51,6 +51,11 @@ class Recording(ScriptedEngine):
         return super().stream(ids, **settings)
 
 
+@pytest.fixture(scope="module")
+def nano() -> Model:
+    return load_model("nano")
+
+
 def begins_with(constraint: Constraint | None, text: str) -> bool:
     """Whether a generation may begin like this."""
     assert constraint is not None
@@ -142,6 +147,16 @@ async def test_32_reasoning_that_reaches_its_limit_is_closed_and_said(tmp_path: 
     assert (record["why"], record["tokens"]) == ("limit", 3)
 
 
+async def test_a_replay_closes_what_was_closed(nano: Model, tmp_path: Path) -> None:
+    with Trajectory.create(tmp_path / "run.jsonl") as trajectory:
+        events = await events_of(Agent(nano, analysis_limit=2, trajectory=trajectory), "What is 2 + 3?")
+    replayed = await events_of(Agent(load_model(f"replay:{trajectory.path}"), analysis_limit=2))
+
+    closed = [event for event in events if isinstance(event, ReasoningClosed)]
+    assert closed == [ReasoningClosed(why=Why.LIMIT, tokens=2)]
+    assert [event for event in replayed if isinstance(event, ReasoningClosed)] == closed
+
+
 async def test_reasoning_that_ends_by_itself_is_not_said_to_be_closed() -> None:
     events = await events_of(Agent(scripted_engine(THINK + ANSWER), analysis_limit=4))
 
@@ -201,11 +216,6 @@ async def test_a_schema_that_cannot_be_enforced_is_said() -> None:
     (notice,) = Agent(scripted_engine(), response_format=odd).grammar.notices  # type: ignore[union-attr]
 
     assert notice.startswith("the answer: the schema cannot be enforced, only that it is an object")
-
-
-@pytest.fixture(scope="module")
-def nano() -> Model:
-    return load_model("nano")
 
 
 async def test_the_embedded_model_calls_what_it_must_and_reasons_no_longer_than_it_may(nano: Model) -> None:

@@ -62,3 +62,25 @@ async def test_a_waiting_task_can_be_cancelled() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_constraint_is_told_what_is_said_and_no_more() -> None:
+    class Told:
+        lark = ""
+
+        def __init__(self) -> None:
+            self.ids: list[int] = []
+
+        def allowed(self) -> tuple[int, ...]:
+            return (7,)
+
+        def accept(self, number: int) -> None:
+            self.ids.append(number)
+
+    told = Told()
+    stream = ScriptedEngine([[1, 2, 3, 4]]).stream([0], sampling=Sampling(), stop_ids={3}, constraint=told)
+
+    assert [await anext(stream), await anext(stream)] == [1, 2]
+    assert told.ids == [1, 2]
+    assert [token async for token in stream] == [3]
+    assert told.ids == [1, 2, 3]

@@ -1,0 +1,130 @@
+"""Arguments fit their schema, whatever it uses, in whatever order they come."""
+
+import json
+from itertools import permutations
+from typing import Any
+
+import jsonschema
+import pytest
+from tests.harmony.conftest import Spell
+from tests.harmony.grammar_cases import VOCABULARIES, refused_at, walk
+
+from ostinato.harmony import DeveloperContent, Message, StreamParser, ToolDescription, ToolNamespace
+from ostinato.harmony.grammar import Grammar
+
+HEADER = "<|channel|>commentary to=functions.f<|message|>"
+VALUES: dict[str, dict[str, Any]] = {
+    "string": {"type": "string"},
+    "short string": {"type": "string", "minLength": 2, "maxLength": 4},
+    "pattern": {"type": "string", "pattern": "^[a-c]{2,3}-[0-9]$"},
+    "date": {"type": "string", "format": "date"},
+    "integer in a range": {"type": "integer", "minimum": -3, "exclusiveMaximum": 40},
+    "number in a range": {"type": "number", "minimum": 0, "maximum": 1},
+    "several types": {"type": ["string", "null", "boolean"]},
+    "enum": {"enum": ["a", 1, None, True, {"b": 2}]},
+    "const": {"const": 'é\n"'},
+    "optional as pydantic writes it": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None},
+    "list": {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 3},
+    "tuple": {
+        "type": "array",
+        "prefixItems": [{"type": "integer"}, {"type": "string"}],
+        "items": False,
+        "minItems": 2,
+    },
+    "dictionary": {"type": "object", "additionalProperties": {"type": "boolean"}},
+    "nested": {
+        "type": "object",
+        "properties": {"x": {"type": "integer"}, "y": {"type": "integer"}},
+        "required": ["x"],
+        "additionalProperties": False,
+    },
+    "union": {
+        "oneOf": [
+            {
+                "type": "object",
+                "properties": {"kind": {"const": "cat"}, "lives": {"type": "integer"}},
+                "required": ["kind"],
+            },
+            {
+                "type": "object",
+                "properties": {"kind": {"const": "dog"}, "tail": {"type": "boolean"}},
+                "required": ["kind"],
+            },
+        ]
+    },
+    "reference": {"$ref": "#/$defs/Tree"},
+    "all of": {"allOf": [{"type": "integer", "minimum": 2}, {"maximum": 5}]},
+}
+TREE = {
+    "Tree": {
+        "type": "object",
+        "properties": {"leaf": {"type": "integer"}, "branches": {"type": "array", "items": {"$ref": "#/$defs/Tree"}}},
+        "required": ["leaf"],
+        "additionalProperties": False,
+    }
+}
+
+
+def grammar_of(schema: Any, vocabulary: str = "o200k") -> Grammar:
+    tool = ToolDescription(name="f", description="", parameters=schema)
+    content = DeveloperContent(tools=(ToolNamespace(name="functions", tools=(tool,)),))
+    return Grammar([Message.developer(content)], VOCABULARIES[vocabulary])
+
+
+def allows(grammar: Grammar, spell: Spell, arguments: Any, **layout: Any) -> bool:
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, **layout)
+    return refused_at(grammar.constraint(), spell(f"{HEADER}{text}<|call|>")) is None
+
+
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+@pytest.mark.parametrize("value", VALUES)
+def test_arguments_fit_their_schema(value: str, vocabulary: str) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"value": VALUES[value], "other": {"type": "boolean"}},
+        "required": ["value"],
+        "$defs": TREE,
+        "additionalProperties": False,
+    }
+    grammar, tokenizer = grammar_of(schema, vocabulary), VOCABULARIES[vocabulary]
+    assert grammar.notices == ()
+
+    for seed in range(8):
+        ids = walk(grammar.constraint(tool_choice="f", analysis_limit=0), tokenizer, seed, length=20_000)
+        parser = StreamParser(tokenizer)
+        *_, message = [output for number in ids for output in parser.feed(number) if isinstance(output, Message)]
+        arguments = json.loads(message.text)
+        jsonschema.validate(arguments, schema)
+        assert len(arguments) == message.text.count('"value"') + message.text.count('"other"')  # each once
+
+
+SIX = {f"key{index}": {"type": "integer"} for index in range(6)}
+
+
+def test_arguments_come_in_any_order(spell: Spell) -> None:
+    few = grammar_of(
+        {"properties": {"b": {"type": "integer"}, 'ä "q"': {"type": "string"}, "c": {}}, "required": ["b"]}
+    )
+
+    for order in permutations({"b": 1, 'ä "q"': "x", "c": [None, {"d": 2}]}.items()):
+        for layout in ({"ensure_ascii": False}, {"ensure_ascii": False, "indent": 2}):
+            assert allows(few, spell, dict(order), **layout)
+    assert allows(few, spell, {"b": 1})
+    assert not allows(few, spell, {"c": 1})
+    assert not allows(few, spell, '{"b": 1, "b": 2}')
+    assert allows(grammar_of({"properties": SIX}), spell, dict.fromkeys(reversed(SIX), 1))
+    assert allows(grammar_of({"properties": SIX}), spell, {})
+
+
+def test_many_arguments_come_in_the_order_of_their_schema(spell: Spell) -> None:
+    many = grammar_of({"properties": {**SIX, "last": {"type": "integer"}}})
+
+    assert allows(many, spell, {"key1": 1, "last": 2})
+    assert not allows(many, spell, {"last": 2, "key1": 1})
+
+
+def test_what_a_schema_says_of_its_properties_elsewhere_is_kept(spell: Spell) -> None:
+    both = grammar_of({"properties": {"a": {"type": "integer"}}, "allOf": [{"required": ["a"]}]})
+
+    assert allows(both, spell, {"a": 1})
+    assert not allows(both, spell, {})
