@@ -103,7 +103,12 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     run.add_argument("task", help="what to do; - reads it from stdin")
     run.add_argument("--model", metavar="NAME", help="nano (embedded; default), a checkpoint's folder, or replay:FILE")
-    run.add_argument("--effort", choices=EFFORTS, default="medium", help="how long to reason (default: medium)")
+    run.add_argument(
+        "--effort",
+        choices=EFFORTS,
+        default="medium",
+        help="how long to reason (default: medium); nano needs low or more",
+    )
     run.add_argument("--sandbox", choices=SANDBOXES, help="where Python runs (default: auto)")
     run.add_argument("--no-python", action="store_true", help="give the model no Python")
     run.add_argument("--max-turns", type=_COUNT, default=50, metavar="N", help="generations (default: 50)")

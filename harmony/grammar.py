@@ -45,7 +45,7 @@ class Grammar:
         self, messages: Iterable[Message], tokenizer: Tokenizer, *, response_schema: JsonSchema | None = None
     ) -> None:
         messages = list(messages)
-        self._tokenizer = tokenizer
+        self._tokenizer, self._special = tokenizer, tokenizer.special_ids()
         self._forms = message_forms(messages, response_schema)
         self._json = {form: JsonGrammar.of(form.schema) for form in self._forms if form.schema is not None}
         self._matchers: dict[JsonGrammar, LLMatcher] = {}
@@ -82,7 +82,7 @@ class Grammar:
     def _rules_for(self, forms: Iterable[Form]) -> Rules:
         return Rules(
             headers=Headers(forms, self._tokenizer),
-            special_ids=self._tokenizer.special_ids(),
+            special_ids=self._special,
             body_of=self._body_of,
             everything=self._everything,
             lark=self._lark,
@@ -110,13 +110,13 @@ class Grammar:
         return Json(
             self._matchers[grammar].deep_copy(),
             end=end_of_document(self._tokenizer),
-            terminator=self._tokenizer.special_ids()[form.terminator],
+            terminator=self._special[form.terminator],
             fallback=text,
             seen=self._seen.setdefault(form.terminator, {}),
         )
 
     def _text_until(self, terminator: str) -> Text:
-        return Text(with_id(ordinary(self._tokenizer), self._tokenizer.special_ids()[terminator]))
+        return Text(with_id(ordinary(self._tokenizer), self._special[terminator]))
 
     def _lark(self, forms: Sequence[Form]) -> str:
         return lark_text(forms, self._json, ranges(ordinary(self._tokenizer)))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import product
 
 from ostinato.harmony.grammar_forms import Form, Pieces
-from ostinato.harmony.message import Role
+from ostinato.harmony.message import Channel, Role
 from ostinato.harmony.tokenizer import Tokenizer
 
 MESSAGE: Pieces = ("<|message|>",)
@@ -70,8 +70,14 @@ class Headers:
 
 
 def chosen(forms: Iterable[Form], *, thoughts: bool, preambles: bool) -> list[Form]:
-    """Leave the thoughts or the preambles out."""
-    return [form for form in forms if (thoughts or not form.is_thought) and (preambles or not form.is_preamble)]
+    """Leave the thoughts or the preambles out.
+
+    Without thoughts the whole analysis channel is left out where the model may answer: it would choose the channel to
+    think, and be made to call a tool in whose arguments it goes on thinking.
+    """
+    kept = [form for form in forms if (thoughts or not form.is_thought) and (preambles or not form.is_preamble)]
+    may_answer = any(form.recipient is None and not form.is_talk for form in kept)
+    return [form for form in kept if thoughts or not may_answer or form.channel != Channel.ANALYSIS]
 
 
 def _headers(form: Form) -> Iterator[Pieces]:

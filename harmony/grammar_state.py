@@ -16,7 +16,7 @@ from enum import StrEnum
 from ostinato.harmony.grammar_bits import Bits
 from ostinato.harmony.grammar_bodies import Anything, Body, End
 from ostinato.harmony.grammar_forms import Form
-from ostinato.harmony.grammar_headers import Headers, Node
+from ostinato.harmony.grammar_headers import Headers, Node, chosen
 from ostinato.harmony.grammar_loop import LoopDetector
 
 
@@ -79,8 +79,7 @@ class GrammarState:
 
         The messages' terminators are part of it; a server's own end-of-text token may be one of them.
         """
-        forms = self._rules.headers.forms
-        return self._rules.lark([form for form in forms if not form.is_thought or self._limit != 0])
+        return self._rules.lark(chosen(self._rules.headers.forms, thoughts=self._limit != 0, preambles=True))
 
     def allowed(self) -> Sequence[int] | Bits:
         """Return the ids that may come next, a few as they are, many as packed bits; none when all is said."""

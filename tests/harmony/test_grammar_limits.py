@@ -50,13 +50,20 @@ def test_reasoning_about_nothing_comes_to_the_limit_too(spell: Spell) -> None:
 def test_a_limit_of_nothing_allows_no_reasoning_but_a_preamble(spell: Spell) -> None:
     state = fed(GRAMMAR.constraint(analysis_limit=0), spell("<|channel|>"))
 
-    channels = "final", "commentary", "analysis"
-    assert set(state.allowed()) == {spell(channel)[0] for channel in channels}  # the last for python and the browser
-    fed(state, spell("analysis"))
-    assert state.allowed() == tuple(spell(" to"))
+    assert set(state.allowed()) == {spell(channel)[0] for channel in ("final", "commentary")}
     preamble = spell("<|channel|>commentary<|message|>I look.<|end|>")
     assert refused_at(GRAMMAR.constraint(analysis_limit=0), preamble) is None
     assert PLAIN.constraint(analysis_limit=0).allowed() == tuple(spell("<|channel|>"))
+
+
+def test_a_model_that_may_not_think_is_not_lured_into_a_call_on_the_channel_of_its_thoughts(spell: Spell) -> None:
+    call = "<|channel|>analysis to=python"
+    closed = spell(THINK + "one two" + AGAIN)
+
+    assert refused_at(GRAMMAR.constraint(analysis_limit=0), spell(call)) == 1
+    assert refused_at(GRAMMAR.constraint(analysis_limit=2), [*closed, *spell(call)]) == len(closed) + 1
+    assert refused_at(GRAMMAR.constraint(analysis_limit=0), spell("<|channel|>commentary to=python")) is None
+    assert refused_at(GRAMMAR.constraint(analysis_limit=0, tool_choice="required"), spell(call)) is None
 
 
 def test_a_call_among_the_reasoning_has_no_limit(spell: Spell) -> None:
