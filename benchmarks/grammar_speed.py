@@ -1,11 +1,14 @@
 """Measure what the grammar costs a token at the 201,088 ids of gpt-oss, and what it costs a generation to begin.
 
+Also how fast the embedded model is with it and without, in tokens per second of processor time.
+
 Beside it, on the same ids: llguidance alone with the whole generation as one Lark grammar, and xgrammar for JSON by
 schema if it is installed (`pip install --no-deps xgrammar apache-tvm-ffi`; it is no dependency of this project).
 
     python benchmarks/grammar_speed.py
 """
 
+import asyncio
 import json
 import platform
 import statistics
@@ -19,10 +22,20 @@ import torch
 from llguidance import LLMatcher
 from llguidance.tiktoken import lltokenizer_from_encoding
 
+from ostinato.agent.models import Model, load_model
 from ostinato.engine.mask import Masks
-from ostinato.harmony import DeveloperContent, Message, SystemContent, Tokenizer, ToolDescription, ToolNamespace
+from ostinato.harmony import (
+    DeveloperContent,
+    Message,
+    SystemContent,
+    Tokenizer,
+    ToolDescription,
+    ToolNamespace,
+    render,
+)
 from ostinato.harmony.grammar import Grammar
 from ostinato.harmony.grammar_json import json_tokenizer
+from ostinato.training.episodes import PYTHON
 
 TOKENIZER = Tokenizer.o200k_harmony()
 WEATHER = {
@@ -161,6 +174,27 @@ def xgrammar_compiled(schema: object) -> object:
     return xgrammar.GrammarCompiler(info).compile_json_schema(json.dumps(schema))
 
 
+async def generated(model: Model, messages: list[Message], grammar: Grammar | None) -> float:
+    """Return the tokens of a generation per second of processor time."""
+    prompt = render(messages, model.tokenizer)
+    constraint = grammar.constraint() if grammar else None
+    begin, count = time.process_time(), 0
+    settings = {"sampling": model.sampling, "stop_ids": model.tokenizer.stop_ids}
+    async for _ in model.engine.stream(prompt, **settings, constraint=constraint):
+        count += 1
+    return count / (time.process_time() - begin)
+
+
+async def embedded() -> None:
+    """Measure the embedded model, with and without in turns."""
+    model = load_model("nano")
+    messages = [Message.system(SystemContent(tools=(PYTHON,))), Message.user("What is 48271 * 9931?")]
+    grammar = Grammar(messages, model.tokenizer)
+    rates = [[await generated(model, messages, each) for each in (None, grammar)] for _ in range(150)]
+    free, constrained = np.median(rates, axis=0)
+    print(f"the embedded model, tokens a second: free {free:.0f}, constrained {constrained:.0f}")
+
+
 def starts(make: Sequence[Callable[[], object]]) -> list[float]:
     """Return the milliseconds of each action in turn."""
     return [milliseconds(action) for action in make]
@@ -181,6 +215,7 @@ def main() -> None:
     print(f"a conversation: its grammar, first and median of others  {compiled[0]:8.1f} ms {others:8.1f} ms")
     print(f"a generation: its state, first and median of others      {first * 1e3:8.1f} µs {begun:8.1f} µs")
     compare(grammar)
+    asyncio.run(embedded())
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ from tests.harmony.grammar_cases import VOCABULARIES, refused_at, walk
 
 from ostinato.harmony import DeveloperContent, Message, StreamParser, ToolDescription, ToolNamespace
 from ostinato.harmony.grammar import Grammar
+from ostinato.harmony.grammar_bits import ordinary, with_id
+from ostinato.harmony.grammar_bodies import Json, Text
+from ostinato.harmony.grammar_json import JsonGrammar, end_of_document, new_matcher
 
 HEADER = "<|channel|>commentary to=functions.f<|message|>"
 VALUES: dict[str, dict[str, Any]] = {
@@ -96,6 +99,23 @@ def test_arguments_fit_their_schema(value: str, vocabulary: str) -> None:
         arguments = json.loads(message.text)
         jsonschema.validate(arguments, schema)
         assert len(arguments) == message.text.count('"value"') + message.text.count('"other"')  # each once
+
+
+def test_a_matcher_that_fails_leaves_the_rest_of_the_content_free() -> None:
+    tokenizer = VOCABULARIES["nano"]
+    matcher = new_matcher(JsonGrammar.of({"type": "object"}), tokenizer)
+    text = Text(with_id(ordinary(tokenizer), tokenizer.call))
+    end = end_of_document(tokenizer)
+    body = Json(matcher, end=end, terminator=tokenizer.call, fallback=text, seen={})
+    (letter,) = tokenizer.encode("x")
+    assert not body.can_end
+
+    matcher.consume_token(letter)  # no document begins so: the matcher is in the state of any failure
+
+    assert body.allowed() is text.allowed()
+    assert body.can_end
+    assert body.accept(letter)
+    assert not body.accept(tokenizer.start)
 
 
 SIX = {f"key{index}": {"type": "integer"} for index in range(6)}
