@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -157,6 +157,18 @@ async def test_what_is_not_allowed_is_never_chosen(
         ids.append(sampler.choose(model.logits(model.advance(ids, model.new_cache())[-1:])[0, :9]))
     assert chosen == ids[len(prompt) :]
     await engine.aclose()
+
+
+@pytest.mark.parametrize("few", [LOW, tuple(range(9))], ids=["bits", "ids"])
+@pytest.mark.parametrize("filters", [{"top_k": 1}, {"top_p": 0.001}, {"min_p": 1.0}], ids=str)
+async def test_filters_choose_among_what_is_allowed(
+    few: Allowed, filters: dict[str, Any], engine: TorchEngine, prompt: list[int]
+) -> None:
+    likeliest = await ids_of(engine, prompt, constraint=Script(*[few] * 12))
+
+    filtered = await ids_of(engine, prompt, Sampling(seed=1, max_tokens=12, **filters), constraint=Script(*[few] * 12))
+
+    assert filtered == likeliest
 
 
 async def test_what_is_forced_is_not_computed_but_read_in_one_step(
