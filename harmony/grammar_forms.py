@@ -23,7 +23,6 @@ _PLAIN: tuple[Pieces, ...] = ((),)
 _CODE: tuple[Pieces, ...] = ((), (" code",))
 _CONSTRAINED: tuple[Pieces, ...] = ((" ", "<|constrain|>", "json"), ("<|constrain|>", "json"))
 _JSON: tuple[Pieces, ...] = ((), (" json",), (" code",), *_CONSTRAINED)
-_FUNCTIONS = "functions"
 _COMBINERS = ("allOf", "anyOf", "oneOf", "$ref", "patternProperties")  # properties may be declared elsewhere too
 
 
@@ -99,13 +98,16 @@ def _namespaces(contents: Iterable[object]) -> Iterator[ToolNamespace]:
 
 
 def _call_forms(namespace: ToolNamespace) -> Iterator[Form]:
-    """Functions are called on the commentary channel, built-in tools on that or among the reasoning."""
-    channels = (Channel.COMMENTARY,) if namespace.name == _FUNCTIONS else (Channel.ANALYSIS, Channel.COMMENTARY)
+    """Every tool may be called on commentary and among the reasoning, functions too.
+
+    The system message sends functions to commentary, but a model that has begun `analysis to=` and means a function
+    would otherwise be left with the name of another tool.
+    """
     for recipient, tool in _recipients(namespace):
         if is_writable(recipient):
             types = _CODE if tool is None else _JSON
             schema = None if tool is None else _arguments(tool)
-            for channel in channels:
+            for channel in (Channel.ANALYSIS, Channel.COMMENTARY):
                 yield Form(channel=channel, terminator="<|call|>", recipient=recipient, types=types, schema=schema)
 
 

@@ -128,7 +128,7 @@ def calls(draw: st.DrawFn) -> Message:
         return _call(recipient, {"query": draw(texts)}, layout, channel, draw(json_types))
     arguments = draw(FUNCTIONS[recipient.removeprefix("functions.")][1])
     shuffled = {key: arguments[key] for key in draw(st.permutations(list(arguments)))}
-    return _call(recipient, shuffled, layout, "commentary", draw(json_types))
+    return _call(recipient, shuffled, layout, channel, draw(json_types))
 
 
 generations = st.builds(lambda before, last: [*before, last], st.lists(talk, max_size=3), answers | calls())

@@ -73,8 +73,16 @@ def test_whatever_the_grammar_allows_is_read_without_a_repair(name: str, seed: i
     assert last.channel == "final" or last.recipient in GRAMMARS[name].recipients
     if last.recipient in SCHEMAS:
         jsonschema.validate(json.loads(last.text), SCHEMAS[last.recipient])
-    if last.recipient is not None and last.recipient.startswith("functions."):
-        assert last.channel == "commentary"
+
+
+@vocabularies
+@pytest.mark.parametrize("channel", ["analysis", "commentary"])
+def test_a_function_may_be_called_on_either_channel(name: str, channel: str) -> None:
+    tokenizer = VOCABULARIES[name]
+    call = Message.assistant("{}", channel=channel, recipient="functions.now", content_type="<|constrain|>json")
+    ids = rendered([call], tokenizer, RecipientPosition.CHANNEL)
+
+    assert refused_at(GRAMMARS[name].constraint(), ids) is None
 
 
 @vocabularies
@@ -211,7 +219,6 @@ def test_36_structured_output_keeps_its_headers(spell: Spell, tokenizer: Tokeniz
         "<|channel|>commentary to=functions.get_weatherjson<|message|>",
         "<|channel|>commentary to=functions<|message|>",
         "<|channel|>commentary to=browser<|message|>",
-        "<|channel|>analysis to=functions.get_weather<|message|>",
         "<|channel|>commentary to=python<|constrain|>json<|message|>",
         "<|channel|>analysis<|channel|>final<|message|>",
         "<|channel|>analysis<|message|>think<|start|>assistant",
