@@ -193,6 +193,14 @@ def test_limits_stand_before_the_default() -> None:
     assert property_line(schema) == "x: number, // format: int32, minimum: 1, maximum: 9, default: 3"
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028", "\n}"])
+def test_a_limit_that_would_end_its_comment_is_written_as_a_literal(end: str) -> None:
+    line = property_line({"type": "string", "pattern": f"a{end}"})
+
+    assert line.startswith('x: string, // pattern: "a\\')
+    assert len(line.splitlines()) == 1
+
+
 def test_the_default_of_a_constant_is_no_news() -> None:
     assert property_line({"const": "cat", "default": "cat"}) == 'x: "cat",'
 
