@@ -1,14 +1,14 @@
 """What an id is to the parser: text, or one of the special tokens that shape a stream of messages."""
 
 from collections.abc import Mapping
-from enum import Enum, auto
+from enum import IntEnum, auto
 from functools import lru_cache
 from types import MappingProxyType
 
 from ostinato.harmony.tokenizer import Tokenizer
 
 
-class Kind(Enum):
+class Kind(IntEnum):
     """A kind of id. A terminator is any token that ends a message."""
 
     TEXT = auto()

@@ -25,8 +25,8 @@ The states, and what each kind of id does in them (a repair is reported wherever
 The invariant: after `finish`, the ids of all messages and repairs, in the order they were returned, are the ids of the
 prompt's header and all ids that were fed, whatever these are. (Of an empty stream nothing is returned.)
 
-Each id costs the same however long the message is: bytes go through an incremental UTF-8 decoder and are never re-read.
-An id that was already heard in the same voice (channel and recipient) costs one look-up: its delta is made once.
+Each id costs the same however long the message is: only the bytes of an unfinished character wait for the next one. An
+id that was already heard in the same voice (channel and recipient) costs one look-up: its delta is made once.
 """
 
 import codecs
@@ -86,12 +86,12 @@ class StreamParser:
         self._tokenizer = tokenizer
         self._dialect = Dialect(role=role, channels=channels, recipients=frozenset(recipients))
         self._kinds = special_kinds(tokenizer)
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._state = ParserState.BETWEEN
         self._is_over = False
         self._is_first = True
         self._ids: list[int] = []
         self._text: list[str] = []
+        self._part = b""  # of a character, whose other bytes are in ids to come
         self._header = self._no_header()
         self._voices: dict[tuple[str | None, str | None], _Voice] = {}
         self._voice: _Voice = {}
@@ -231,21 +231,17 @@ class StreamParser:
 
     def _write(self, number: int) -> Iterable[Output]:
         self._ids.append(number)
-        data = self._tokenizer.token_bytes(number)
-        if self._heard is not self._voice:
-            return self._write_part(data)
-        try:
-            deltas = self._voice[number] = (self._delta(data.decode()),)
-        except UnicodeDecodeError:
-            return self._write_part(data)
+        before = self._part
+        data = before + self._tokenizer.token_bytes(number)
+        text, used = codecs.utf_8_decode(data, "replace", False)
+        self._part = data[used:]
+        self._heard = {} if self._part else self._voice
+        if not text:
+            return ()
+        deltas = (self._delta(text),)
+        if not before and not self._part:
+            self._voice[number] = deltas
         return deltas
-
-    def _write_part(self, data: bytes) -> Iterable[Output]:
-        """Write bytes that may begin or end within a character."""
-        text = self._decoder.decode(data)
-        is_whole = not self._decoder.getstate()[0]
-        self._heard = self._voice if is_whole else {}
-        return (self._delta(text),) if text else ()
 
     def _keep(self, number: int) -> Iterable[Output]:
         self._ids.append(number)
@@ -253,7 +249,7 @@ class StreamParser:
 
     def _close_content(self, number: int) -> Iterable[Output]:
         self._end(number)
-        return self._close(self._decoder.decode(b"", final=True))
+        return self._close(self._part.decode("utf-8", "replace"))
 
     def _close_forged(self, number: int) -> Iterable[Output]:
         self._end(number)
@@ -274,7 +270,7 @@ class StreamParser:
 
     def _finish_content(self) -> Iterator[Output]:
         yield self._repair(RepairKind.MISSING_TERMINATOR, "the message ends here")
-        yield from self._close(self._decoder.decode(b"", final=True))
+        yield from self._close(self._part.decode("utf-8", "replace"))
 
     def _finish_forged(self) -> Iterable[Output]:
         author = self._header.author
@@ -330,6 +326,7 @@ class StreamParser:
         )
         self._is_first = False
         self._text = []
+        self._part = b""
 
     def _drop(self, kind: RepairKind, assumed: str) -> Repair:
         """Report the ids so far as belonging to no message."""
