@@ -142,6 +142,7 @@ def test_10_a_garbled_header_that_breaks_off_is_no_message() -> None:
         assert RepairKind.GARBLED_HEADER in repairs(f"<|channel|>{garbled}<|end|>")
     assert said("<|channel|>??<|end|><|start|>assistant" + THINK) == [("analysis", None, None, "??"), THOUGHT]
     assert said("<|channel|>commentary I look.<|end|>") == [("commentary", None, None, "I look.")]
+    assert said("<|channel|>commentary 42<|return|>") == [("commentary", None, None, "42")]
 
 
 def test_11_the_last_of_two_channels_counts() -> None:
