@@ -62,7 +62,7 @@ class Agent:
     write what it likes. With a `response_format` the final answer is JSON of that schema.
 
     Raises:
-        ValueError: if there is no such effort, or the limit is negative.
+        ValueError: if there is no such effort or limit, or one is asked for that needs the grammar and there is none.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Agent:
         self._unanswered: list[Message] = []
         self._run: Run | None = None
         self._runner: asyncio.Runner | None = None
-        self.analysis_limit = limit_of(analysis_limit, self.effort)
+        self.analysis_limit = limit_of(analysis_limit, self.effort, is_constrained=is_constrained)
         self._open(instructions, current_date or datetime.now().astimezone().date(), response_format)
         schema = None if response_format is None else response_format.schema
         self.grammar = Grammar(self.conversation, self.tokenizer, response_schema=schema) if is_constrained else None

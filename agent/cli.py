@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NoReturn, get_args
 
 from ostinato import __version__
-from ostinato.agent.effort import BY_EFFORT, Effort
+from ostinato.agent.effort import BY_EFFORT, Effort, asks_for_limit
 from ostinato.agent.exit_codes import CommandError, ExitCode
 from ostinato.agent.settings import Settings
 from ostinato.engine.interface import EngineError
@@ -50,6 +50,9 @@ def _run(options: argparse.Namespace) -> int:
     """`ostinato run`."""
     task = _task(options.task)
     settings = Settings.from_environment()
+    effort = Effort(options.effort)
+    if not options.grammar and asks_for_limit(options.max_analysis, effort):
+        raise CommandError("only the grammar limits reasoning; leave out --no-grammar", code=ExitCode.USAGE)
     sandbox = None if options.no_python else _chosen_sandbox(options.sandbox or settings.sandbox)
 
     from ostinato.agent.budget import Budget
@@ -59,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
         TaskOptions(
             task=task,
             model=options.model or settings.model,
-            effort=Effort(options.effort),
+            effort=effort,
             sandbox=sandbox,
             budget=Budget(turns=options.max_turns, tokens=options.max_tokens, seconds=options.max_seconds),
             temperature=options.temperature,

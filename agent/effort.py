@@ -1,7 +1,7 @@
 """How long the model may reason: what it is told, and the limit it is held to."""
 
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, NoReturn
 
 from ostinato.harmony.preamble import ReasoningEffort
 
@@ -15,6 +15,10 @@ class Effort(StrEnum):
     LOW = "low"
     MEDIUM = "medium"
     HIGH = "high"
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise ValueError(f"effort is {value!r}; there is {', '.join(cls)}")
 
     @property
     def told(self) -> ReasoningEffort:
@@ -32,16 +36,25 @@ class Effort(StrEnum):
         return _LIMITS[self]
 
 
-def limit_of(asked: int | Literal["effort"] | None, effort: Effort) -> int | None:
+def limit_of(asked: int | Literal["effort"] | None, effort: Effort, *, is_constrained: bool = True) -> int | None:
     """Return how many tokens of reasoning a generation may have, None for any number.
 
     Raises:
-        ValueError: if a negative number was asked for.
+        ValueError: if no such number can be asked for, or one is and there is no grammar to hold the model to it.
     """
     limit = effort.analysis_limit if asked == BY_EFFORT else asked
-    if limit is not None and limit < 0:
+    if limit is not None and not (isinstance(limit, int) and limit >= 0):
         raise ValueError(f"analysis_limit is {limit!r}; it must be 0 (no reasoning) or more, or None for no limit")
-    return limit
+    if is_constrained:
+        return limit
+    if asks_for_limit(asked, effort):
+        raise ValueError(f"analysis_limit is {limit!r}, which needs the grammar; leave is_constrained True")
+    return None
+
+
+def asks_for_limit(asked: int | Literal["effort"] | None, effort: Effort) -> bool:
+    """Say whether a limit was asked for in so many words, rather than left to the effort."""
+    return effort is Effort.NONE if asked == BY_EFFORT else asked is not None
 
 
 _LIMITS = {Effort.NONE: 0, Effort.LOW: 4_096, Effort.MEDIUM: 16_384, Effort.HIGH: 65_536}

@@ -59,6 +59,10 @@ def _checkpoint(name: str, folder: Path) -> Model:
 def _replay(path: Path) -> Model:
     try:
         recording = read_trajectory(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no recorded run {str(path)!r}; name a trajectory file") from error
+    except OSError as error:
+        raise CheckpointError(f"cannot read the recorded run {str(path)!r}: {error.strerror}") from error
     except ValueError as error:
         raise CheckpointError(f"{error}; give a file that `ostinato run --trajectory` wrote") from error
     tokenizer = _tokenizer_named(recording.records[0].get("vocabulary"))

@@ -75,7 +75,6 @@ def test_quiet_shows_no_activity(run: Run, model: Model) -> None:
     [
         (["--max-analysis", "2"], True),
         (["--max-analysis", "off"], False),
-        (["--max-analysis", "2", "--no-grammar"], False),
     ],
 )
 def test_reasoning_is_limited_as_the_flags_say(run: Run, model: Model, flags: list[str], is_closed: bool) -> None:
@@ -83,6 +82,15 @@ def test_reasoning_is_limited_as_the_flags_say(run: Run, model: Model, flags: li
 
     assert (ended.code, ended.out) == (0, "It is 5.\n")
     assert ("reasoning closed after 2 tokens: limit" in ended.err) == is_closed
+
+
+def test_without_the_grammar_no_limit_is_recorded(run: Run, model: Model, tmp_path: Path) -> None:
+    record = tmp_path / "run.jsonl"
+
+    ended = run("run", "x", "--no-python", "--no-grammar", "--trajectory", str(record), "--model", model(ANSWER))
+
+    assert (ended.code, ended.out) == (0, "It is 5.\n")
+    assert read_trajectory(record).records[0]["analysis_limit"] is None
 
 
 def test_a_pipe_gets_no_colours_and_no_control_characters_of_the_model(run: Run, model: Model) -> None:
@@ -193,7 +201,14 @@ def test_a_run_out_of_time_exits_with_55(run: Run, model: Model) -> None:
             2,
             "no model named 'gpt-9'; there is nano, or give the folder of a checkpoint",
         ),
-        (["run", "x", "--no-python", "--model", "replay:/none"], 2, "/none"),
+        (["run", "x", "--no-python", "--model", "replay:/none"], 2, "there is no recorded run '/none'"),
+        (["run", "x", "--no-python", "--model", "replay:/"], 1, "cannot read the recorded run '/': Is a directory"),
+        (
+            ["run", "x", "--no-grammar", "--max-analysis", "2"],
+            2,
+            "only the grammar limits reasoning; leave out --no-gr",
+        ),
+        (["run", "x", "--no-grammar", "--effort", "none"], 2, "only the grammar limits reasoning; leave out --no-gr"),
         (["run", "x", "--no-python", "--model", "."], 1, "config.json"),
     ],
 )

@@ -192,6 +192,19 @@ def test_45_each_effort_has_its_limit_of_reasoning() -> None:
     assert limit_of(BY_EFFORT, Effort.LOW) == 4096
     with pytest.raises(ValueError, match="analysis_limit is -1; it must be 0"):
         Agent(scripted_engine(), analysis_limit=-1)
+    with pytest.raises(ValueError, match="analysis_limit is 'off'; it must be 0"):
+        Agent(scripted_engine(), analysis_limit="off")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="effort is 'ultra'; there is none, low, medium, high"):
+        Agent(scripted_engine(), effort="ultra")
+
+
+def test_only_the_grammar_limits_reasoning() -> None:
+    assert Agent(scripted_engine(), is_constrained=False).analysis_limit is None
+
+    with pytest.raises(ValueError, match="analysis_limit is 7, which needs the grammar; leave is_constrained True"):
+        Agent(scripted_engine(), is_constrained=False, analysis_limit=7)
+    with pytest.raises(ValueError, match="analysis_limit is 0, which needs the grammar; leave is_constrained True"):
+        Agent(scripted_engine(), is_constrained=False, effort="none")
 
 
 async def test_the_model_is_told_the_shape_of_its_answer_and_held_to_it() -> None:
