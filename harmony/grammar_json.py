@@ -9,11 +9,12 @@ written as rules that know which ones are there already, and only the values are
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from ostinato.harmony.json_schema import objects_in
 from ostinato.harmony.preamble import JsonSchema
 from ostinato.harmony.tokenizer import Tokenizer
 
@@ -37,6 +38,8 @@ OPTIONS = {
 ANY_OBJECT: JsonSchema = {"type": "object"}
 _MOST_IN_ANY_ORDER = 6  # properties; the rules double with each
 _SHARED = ("$defs", "definitions")
+_SHARED_REFERENCES = tuple(f"#/{key}/" for key in _SHARED)
+_OWN_ROOT = frozenset({"$id", *_SHARED})  # with one of these a property's schema has definitions of its own
 _SIMPLE = {"type", "properties", "required", "additionalProperties", "title", "description", "$schema", *_SHARED}
 
 
@@ -106,10 +109,17 @@ def _can_be_in_any_order(schema: dict[str, Any]) -> bool:
         and schema.get("additionalProperties") is False
         and isinstance(properties, dict)
         and len(properties) <= _MOST_IN_ANY_ORDER
-        and all(isinstance(value, dict) for value in properties.values())
+        and all(isinstance(value, dict) and _OWN_ROOT.isdisjoint(value) for value in properties.values())
         and isinstance(required, list)
         and all(key in properties for key in required)
+        and all(map(_refers_to_shared, objects_in(schema)))
     )
+
+
+def _refers_to_shared(schema: Mapping[str, object]) -> bool:
+    """Say whether a reference, if there is one, means the same where a property's schema is the whole document."""
+    reference = schema.get("$ref")
+    return not isinstance(reference, str) or reference.startswith(_SHARED_REFERENCES)
 
 
 def _object_rules(name: str, schema: JsonSchema, options: dict[str, object]) -> Iterator[str]:

@@ -85,7 +85,7 @@ class Document:
         """Write all that a definition stands for, to tell whether two are the same; None if that is too much."""
         found, waiting = {id(definition): definition}, [definition]
         while waiting:
-            for inner in _objects_in(waiting.pop()):
+            for inner in objects_in(waiting.pop()):
                 self._compared_left -= 1 + len(inner)
                 if self._compared_left < 0:
                     return None
@@ -113,12 +113,12 @@ class Document:
     def _references(self) -> dict[int, set[int]]:
         """Return for each definition that is referred to, by identity, which ones it refers to."""
         edges: dict[int, set[int]] = {}
-        waiting = [target for inner in _objects_in(self.root) if (target := self.target(inner)) is not None]
+        waiting = [target for inner in objects_in(self.root) if (target := self.target(inner)) is not None]
         while waiting:
             definition = waiting.pop()
             if id(definition) in edges:
                 continue
-            targets = [target for inner in _objects_in(definition) if (target := self.target(inner)) is not None]
+            targets = [target for inner in objects_in(definition) if (target := self.target(inner)) is not None]
             edges[id(definition)] = set(map(id, targets))
             waiting += targets
         return edges
@@ -136,7 +136,7 @@ def _peel(edges: dict[int, set[int]], reverse: dict[int, set[int]]) -> None:
                 ends.append(before)
 
 
-def _objects_in(value: object) -> Iterator[JsonObject]:
+def objects_in(value: object) -> Iterator[JsonObject]:
     """Walk over all objects in a JSON value, itself among them."""
     waiting = [value]
     while waiting:

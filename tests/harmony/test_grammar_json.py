@@ -148,3 +148,18 @@ def test_what_a_schema_says_of_its_properties_elsewhere_is_kept(spell: Spell) ->
 
     assert allows(both, spell, {"a": 1})
     assert not allows(both, spell, {})
+
+
+def test_a_reference_means_the_same_wherever_it_stands(spell: Spell) -> None:
+    tree = grammar_of({"properties": {"leaf": {"type": "integer"}, "branches": {"items": {"$ref": "#"}}}})
+    shadowed = {"$defs": {"Size": {"type": "string"}}, "items": {"$ref": "#/$defs/Size"}}
+    sized = grammar_of({"properties": {"sizes": shadowed}, "$defs": {"Size": {"type": "integer"}}})
+    like = {"items": {"$ref": "#/properties/a"}, "properties": {"a": {"type": "string"}}}
+    alike = grammar_of({"properties": {"a": {"type": "integer"}, "others": like}})
+
+    assert allows(tree, spell, {"leaf": 1, "branches": [{"leaf": 2, "branches": []}]})
+    assert not allows(tree, spell, {"branches": [[]]})
+    assert allows(sized, spell, {"sizes": [1]})
+    assert not allows(sized, spell, {"sizes": ["big"]})
+    assert allows(alike, spell, {"others": [1]})
+    assert not allows(alike, spell, {"others": ["x"]})
