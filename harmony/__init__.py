@@ -1,4 +1,7 @@
-"""The harmony format: messages ⇄ token ids. No torch, no network, no files but its own rank table."""
+"""The harmony format: messages ⇄ token ids. No torch, no network, no files but its own rank table.
+
+Two more modules are public: `interchange`, openai-harmony's JSON, and `grammar`, which ids may come next.
+"""
 
 from ostinato.harmony.conversation import Conversation
 from ostinato.harmony.dropping import DropAnalysis
