@@ -145,7 +145,8 @@ def _unquoted(text: str, parameters: Parameters[T]) -> object:
         value = None
     if isinstance(value, dict):
         return value
-    return {parameters.text_parameter: text} if parameters.text_parameter else None
+    is_broken_object = text.lstrip().startswith("{")
+    return {parameters.text_parameter: text} if parameters.text_parameter and not is_broken_object else None
 
 
 def _enveloped(value: dict[str, Any], function: str) -> object:
@@ -156,8 +157,8 @@ def _enveloped(value: dict[str, Any], function: str) -> object:
     inner = rest.pop("function", None)
     if isinstance(inner, dict) and not rest:
         return _enveloped(inner, function)
-    name = rest.pop("name", inner)
-    if name is not None and _bare(str(name)) != _bare(function):
+    names = [name for name in (inner, rest.pop("name", None)) if name is not None]
+    if not all(isinstance(name, str) and _bare(name) == _bare(function) for name in names):
         return None
     is_envelope = len(rest) == 1 and set(rest) <= {"parameters", "arguments"}
     return next(iter(rest.values())) if is_envelope else None

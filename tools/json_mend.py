@@ -3,9 +3,9 @@
 A mend is made only where it can be shown that nothing of what was written is lost and nothing invented:
 
 - `with_right_brackets` changes nothing but the run of closing brackets at the end of the text.
-- `objects_in` changes nothing at all: it finds whole objects that stand in other text.
+- `objects_in` changes nothing at all: it finds whole objects that stand in prose, none in what may be JSON or code.
 - `with_right_syntax` leaves the guess to json-repair, and takes it only if the guess holds all that was written, in
-  order, but for JSON's own punctuation, and each string between the quotes it was written between.
+  order, each string between the quotes it was written between, and every bracket but for the closing ones at the end.
 
 None of them closes a string that is still open at the end of the text. What follows was never written, so a mend would
 act on half a file or half a command. Nor is a quotation mark inside a string mended: where the string ends is a guess.
@@ -21,6 +21,8 @@ _PUNCTUATION = re.compile(r"[\s{}\[\],:\"'“”‘’]*")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’"}
 _AFTER_WORD = frozenset(",:]} \t\r\n")
 _DECODER = json.JSONDecoder(strict=False)
+_BEFORE_PART = re.compile(r"""(?:["'][ \t]*:|[=,"'])\s*\Z""")  # an object that follows is part of something
+_AFTER_PART = re.compile(r"""[\s}\])]*(?:[,"']|[\w-]+\s*[:=])""")
 _MAX_STARTS = 100  # objects are looked for at so many opening braces
 _MAX_GUESSED_CHARS = 100_000  # beyond, a guess takes longer than asking the model again
 
@@ -46,13 +48,18 @@ def with_right_brackets(text: str) -> list[object]:
 
 
 def objects_in(text: str) -> list[object]:
-    """Find the objects in other text; none if any bracket outside of them is left open, as it may be theirs."""
+    """Find the objects in prose.
+
+    There is none if the text around them may belong to them, or they to it: if a bracket is left open, or a key, a
+    quotation mark, a comma or an assignment stands beside an object, as in code.
+    """
     found: list[object] = []
     depth = position = 0
     for start, value, end in _whole_objects(text):
         depth = _depth_after(text[position:start], depth)
-        is_value = text[position:start].rstrip().endswith('":')
-        if depth == 0 and value and not is_value:
+        if _BEFORE_PART.search(text[position:start]) or _AFTER_PART.match(text, end):
+            return []
+        if depth == 0 and value:
             found.append(value)
         position = end
     return found if _depth_after(text[position:], depth) == 0 else []
@@ -111,23 +118,41 @@ def _whole_objects(text: str) -> Iterator[tuple[int, object, int]]:
 
 def _depth_after(text: str, depth: int) -> int:
     """Return how many brackets are open after `text`; closing ones with none open do not count."""
-    for bracket in re.findall(r"[{}\[\]]", text):
+    for bracket in _brackets(text):
         depth = depth + 1 if bracket in _CLOSING else max(depth - 1, 0)
     return depth
 
 
 def _keeps_all(guess: dict[str, object], text: str) -> bool:
-    """Say whether each key and value of `guess` stands in `text` as it is, in order, with only punctuation between."""
+    """Say whether each key and value of `guess` stands in `text` as it is, in order, with only punctuation between.
+
+    The brackets between them must be those of `guess`, but for the closing ones at the end.
+    """
     position = 0
+    shape = ""
     for leaf, is_key in _leaves(guess):
         gap = _PUNCTUATION.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
         places = ((text.find(spelled, position, gap + len(spelled)), spelled) for spelled in _spellings(leaf))
         start, spelled = next((place for place in places if place[0] >= 0), (-1, ""))
+        shape += _brackets(text[position : max(start, position)]) + "."
         position = start + len(spelled)
         before, after = text[max(start - 1, 0)], text[position : position + 1]
         if start < 0 or not _is_whole(leaf, spelled, before, after, is_key=is_key):
             return False
-    return _PUNCTUATION.fullmatch(text, position) is not None
+    shape += _brackets(text[position:])
+    is_all = _PUNCTUATION.fullmatch(text, position) is not None
+    return is_all and shape.rstrip("]}") == _shape(guess).rstrip("]}")
+
+
+def _brackets(text: str) -> str:
+    return "".join(re.findall(r"[{}\[\]]", text))
+
+
+def _shape(value: object) -> str:
+    """Write the brackets of a value, and a dot for each key and scalar."""
+    if isinstance(value, dict):
+        return "{" + "".join("." + _shape(member) for member in value.values()) + "}"
+    return "[" + "".join(map(_shape, value)) + "]" if isinstance(value, list) else "."
 
 
 def _is_whole(leaf: object, spelled: str, before: str, after: str, *, is_key: bool) -> bool:

@@ -184,6 +184,48 @@ async def test_an_object_inside_a_broken_one_is_not_taken_for_the_arguments() ->
         await call(get_weather, '"data": {"city": "Oslo"}')
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"city": "Oslo"}, "days": 5}',  # the brace came too early, and what follows belongs to it
+        '{"city": "Oslo"} "days": 5}',
+        '{"city": "Oslo"}}, days: 5}',
+        '{"city": "Oslo"} days: 5}',
+        '"city": "Rome", "places": "{"city": "Oslo"}"',  # an object within a string
+        'get_weather(city="Rome", place={"city": "Oslo"})',
+        'get_weather("Rome", {"city": "Oslo"})',
+        'get_weather({"city": "Oslo"}, days=5)',
+        """echo '{"city": "Oslo"}'""",
+    ],
+)
+async def test_an_object_that_is_part_of_something_is_not_taken_for_the_arguments(written: str) -> None:
+    with pytest.raises(ToolError):
+        await call(get_weather, written)
+
+
+async def test_an_object_that_a_command_writes_is_not_the_command() -> None:
+    with pytest.raises(ToolError):
+        await call(shell, """echo '{"command": "rm -rf /"}'""")
+    with pytest.raises(ToolError):
+        await call(shell, json.dumps("{'command': 'ls'"))
+
+
+@pytest.mark.parametrize(
+    "written",
+    ['{"data": {a: [}, "force": 1}', '{"data": {{}, a: x}', '{"data": {"a": ["b", "c": "d"}}', "{data: {a: 1}}, b: 2}"],
+)
+async def test_a_bracket_is_mended_only_at_the_end(written: str) -> None:
+    with pytest.raises(ToolError):
+        await call(configure, written)
+
+
+async def test_every_name_in_an_envelope_is_the_function_s() -> None:
+    with pytest.raises(ToolError):
+        await call(shell, '{"function": "delete", "name": "shell", "arguments": {"command": "ls"}}')
+    with pytest.raises(ToolError):
+        await call(shell, '{"function": {"x": 1}, "name": "shell", "arguments": {"command": "ls"}}')
+
+
 async def test_of_several_objects_that_fit_none_is_taken() -> None:
     with pytest.raises(ToolError, match="the call holds 2 objects with arguments; write one, and nothing else"):
         await call(get_weather, '{"city": "Oslo"} {"city": "Rome"}')
