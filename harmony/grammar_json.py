@@ -9,6 +9,7 @@ written as rules that know which ones are there already, and only the values are
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,6 +41,9 @@ _MOST_IN_ANY_ORDER = 6  # properties; the rules double with each
 _SHARED = ("$defs", "definitions")
 _SHARED_REFERENCES = tuple(f"#/{key}/" for key in _SHARED)
 _OWN_ROOT = frozenset({"$id", *_SHARED})  # with one of these a property's schema has definitions of its own
+# A complaint names a place in rules that nobody else sees, and ends with an excerpt of them.
+_PLACE = re.compile(r"^at \d+\(\d+\): (failed to compile JSON schema: )?")
+_EXCERPT = re.compile(r"\n +\d+ \| ")
 _SIMPLE = {"type", "properties", "required", "additionalProperties", "title", "description", "$schema", *_SHARED}
 
 
@@ -79,7 +83,8 @@ class JsonGrammar:
         """What llguidance has against the grammar, in one line; nothing if it takes it."""
         from llguidance import LLMatcher
 
-        return LLMatcher.validate_grammar(self.text).partition("\n")[0]
+        complaint = _EXCERPT.split(LLMatcher.validate_grammar(self.text))[0]
+        return " ".join(_PLACE.sub("", complaint).split())
 
 
 @lru_cache(maxsize=1024)

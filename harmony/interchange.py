@@ -239,6 +239,9 @@ def _fault(error: ValidationError) -> str:
     """Say the first thing that is wrong, in one line."""
     first = error.errors(include_url=False)[0]
     place = ".".join(map(str, first["loc"])) or "it"
+    if first["type"] == "missing":
+        return f"{place!r} is missing"
+    said = "an object is needed" if first["type"] == "model_type" else first["msg"]
     value = repr(first["input"])
     shown = value if len(value) <= 80 else f"{value[:80]}…"
-    return f"{place!r} is {shown}: {first['msg']}"
+    return f"{place!r} is {shown}: {said}"

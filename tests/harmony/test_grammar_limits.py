@@ -213,6 +213,11 @@ def test_parameters_that_are_not_declared_are_taken_only_where_the_schema_says_s
         ({"properties": {"a": {"$ref": "https://example.org/a.json"}}}, "functions.f: the schema cannot be enforced"),
         ({"properties": {"a": {"type": "whatever"}}}, "functions.f: the schema cannot be enforced, only that it is"),
         ({"properties": {"a": {"enum": {1, 2}}}}, "functions.f: the schema cannot be enforced"),
+        (
+            {"properties": {"a": {"pattern": "("}}},
+            "functions.f: the schema cannot be enforced, only that it is an object: "
+            "regex parse error: ( ^ error: unclosed group",
+        ),
     ],
 )
 def test_a_schema_that_cannot_be_enforced_is_said_and_any_object_is_taken(
