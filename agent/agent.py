@@ -60,6 +60,7 @@ class Agent:
     A grammar keeps the model to well-formed messages, to the tools there are, and to at most `analysis_limit` tokens of
     reasoning in a generation: None for any number, by default what the effort allows. `is_constrained` False lets it
     write what it likes. With a `response_format` the final answer is JSON of that schema.
+    `grammar.notices` say what of the schemas cannot be enforced.
 
     Raises:
         ValueError: if there is no such effort or limit, or one is asked for that needs the grammar and there is none.
