@@ -21,8 +21,9 @@ _PUNCTUATION = re.compile(r"[\s{}\[\],:\"'“”‘’]*")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’"}
 _AFTER_WORD = frozenset(",:]} \t\r\n")
 _DECODER = json.JSONDecoder(strict=False)
-_BEFORE_PART = re.compile(r"""(?:["'][ \t]*:|[=,"'])\s*\Z""")  # an object that follows is part of something
-_AFTER_PART = re.compile(r"""[\s}\])]*(?:[,"']|[\w-]+\s*[:=])""")
+_OBJECT = "\0"  # stands for an object in the text around it
+_PART = re.compile(r"""(?:["']\s*:|[=,"'])\s*\0|\0[\s)]*(?:[,"']|[\w-]+\s*[:=])""")  # an object in a larger whole
+_QUOTED = re.compile(r""""[^"\n]*"|'[^'\n]*'""")
 _MAX_STARTS = 100  # objects are looked for at so many opening braces
 _MAX_GUESSED_CHARS = 100_000  # beyond, a guess takes longer than asking the model again
 
@@ -50,19 +51,20 @@ def with_right_brackets(text: str) -> list[object]:
 def objects_in(text: str) -> list[object]:
     """Find the objects in prose.
 
-    There is none if the text around them may belong to them, or they to it: if a bracket is left open, or a key, a
-    quotation mark, a comma or an assignment stands beside an object, as in code.
+    There is none if the text around them may belong to them, or they to it: if brackets or quotes are left open in it,
+    or a key, a quotation mark, a comma or an assignment stands beside an object, as in code.
     """
     found: list[object] = []
-    depth = position = 0
+    around: list[str] = []
+    position = 0
     for start, value, end in _whole_objects(text):
-        depth = _depth_after(text[position:start], depth)
-        if _BEFORE_PART.search(text[position:start]) or _AFTER_PART.match(text, end):
-            return []
-        if depth == 0 and value:
-            found.append(value)
+        found.append(value)
+        around.append(text[position:start])
         position = end
-    return found if _depth_after(text[position:], depth) == 0 else []
+    prose = _OBJECT.join([*around, text[position:]])
+    is_prose = prose.count('"') % 2 == 0 and not _PART.search(prose)
+    is_whole = _is_balanced(prose) and _is_balanced(_QUOTED.sub("", prose))
+    return [value for value in found if value] if is_prose and is_whole else []
 
 
 def with_right_syntax(text: str) -> list[object]:
@@ -116,11 +118,15 @@ def _whole_objects(text: str) -> Iterator[tuple[int, object, int]]:
         start = end - 1
 
 
-def _depth_after(text: str, depth: int) -> int:
-    """Return how many brackets are open after `text`; closing ones with none open do not count."""
-    for bracket in _brackets(text):
-        depth = depth + 1 if bracket in _CLOSING else max(depth - 1, 0)
-    return depth
+def _is_balanced(text: str) -> bool:
+    """Say whether every bracket is closed by its own, and none is open where an object stands."""
+    still_open: list[str] = []
+    for token in re.findall(r"[{}\[\]\0]", text):
+        if token in _CLOSING:
+            still_open.append(_CLOSING[token])
+        elif (token == _OBJECT and still_open) or (token != _OBJECT and (not still_open or still_open.pop() != token)):
+            return False
+    return not still_open
 
 
 def _keeps_all(guess: dict[str, object], text: str) -> bool:
@@ -134,11 +140,14 @@ def _keeps_all(guess: dict[str, object], text: str) -> bool:
         gap = _PUNCTUATION.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
         places = ((text.find(spelled, position, gap + len(spelled)), spelled) for spelled in _spellings(leaf))
         start, spelled = next((place for place in places if place[0] >= 0), (-1, ""))
-        shape += _brackets(text[position : max(start, position)]) + "."
-        position = start + len(spelled)
-        before, after = text[max(start - 1, 0)], text[position : position + 1]
-        if start < 0 or not _is_whole(leaf, spelled, before, after, is_key=is_key):
+        if start < 0:
             return False
+        end = start + len(spelled)
+        before, after = text[max(start - 1, position) : start], text[end : end + 1]
+        if not _is_whole(leaf, spelled, before, after, is_key=is_key):
+            return False
+        shape += _brackets(text[position:start]) + "."
+        position = end + (_QUOTES.get(before) == after)  # a quote that closes one string opens no other
     shape += _brackets(text[position:])
     is_all = _PUNCTUATION.fullmatch(text, position) is not None
     return is_all and shape.rstrip("]}") == _shape(guess).rstrip("]}")

@@ -196,6 +196,11 @@ async def test_an_object_inside_a_broken_one_is_not_taken_for_the_arguments() ->
         'get_weather("Rome", {"city": "Oslo"})',
         'get_weather({"city": "Oslo"}, days=5)',
         """echo '{"city": "Oslo"}'""",
+        '{place: "}", there: {"city": "Oslo"}}',  # a bracket within a string closes nothing
+        '{place: \'}\', there: {"city": "Oslo"}}',
+        '{"place": ]{"city": "Oslo"}}',
+        '{"place"}: {"city": "Oslo"}}',
+        '{"city": 1}9, "days": [{"city": "Oslo"}]}',
     ],
 )
 async def test_an_object_that_is_part_of_something_is_not_taken_for_the_arguments(written: str) -> None:
@@ -217,6 +222,11 @@ async def test_an_object_that_a_command_writes_is_not_the_command() -> None:
 async def test_a_bracket_is_mended_only_at_the_end(written: str) -> None:
     with pytest.raises(ToolError):
         await call(configure, written)
+
+
+async def test_a_quote_that_closes_one_string_opens_no_other() -> None:
+    with pytest.raises(ToolError):
+        await call(configure, r'{"data": {"a": ["x\", "y"]]}}')
 
 
 async def test_every_name_in_an_envelope_is_the_function_s() -> None:
