@@ -19,5 +19,4 @@ def scripted_engine(*turns: str, tokenizer: Tokenizer | None = None) -> Scripted
 
 def harmony_ids(text: str, tokenizer: Tokenizer | None = None) -> list[int]:
     """Encode harmony text, in which the name of a special token is that token."""
-    encoding = (tokenizer or Tokenizer.o200k_harmony()).encoding
-    return encoding.encode(text, allowed_special="all")
+    return (tokenizer or Tokenizer.o200k_harmony()).encode(text, allowed_special="all")

@@ -1,10 +1,10 @@
 """The loop: from a text over generations and calls to an answer, exact to the token."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import date
 
 import pytest
+from tests.agent.turns import ADD, ANSWER, THINK, Check, add
 
 from ostinato.agent.agent import Agent
 from ostinato.agent.events import (
@@ -22,18 +22,6 @@ from ostinato.engine.interface import EngineError
 from ostinato.engine.scripted import ScriptedEngine
 from ostinato.harmony import DeveloperContent, Message, ReasoningEffort, SystemContent, Tokenizer, render
 from ostinato.tools import CallRepair, tool
-
-Check = Callable[[Agent], bool]
-
-THINK = "<|channel|>analysis<|message|>Let me see.<|end|><|start|>assistant"
-ANSWER = "<|channel|>final<|message|>It is 5.<|return|>"
-ADD = '<|channel|>commentary to=functions.add <|constrain|>json<|message|>{"a": 2, "b": 3}<|call|>'
-
-
-@tool
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
 
 
 def roles(agent: Agent) -> list[str]:

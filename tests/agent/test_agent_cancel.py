@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.agent.turns import ADD, ANSWER, THINK, Check, add
 
 from ostinato.agent.agent import Agent
 from ostinato.agent.budget import Budget, Spent
@@ -24,18 +25,6 @@ from ostinato.agent.trajectory import Trajectory, read_trajectory
 from ostinato.engine.interface import TokenStream, Usage
 from ostinato.engine.scripted import ScriptedEngine
 from ostinato.tools import tool
-
-Check = Callable[[Agent], bool]
-
-THINK = "<|channel|>analysis<|message|>Let me see.<|end|><|start|>assistant"
-ANSWER = "<|channel|>final<|message|>It is 5.<|return|>"
-ADD = '<|channel|>commentary to=functions.add <|constrain|>json<|message|>{"a": 2, "b": 3}<|call|>'
-
-
-@tool
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
 
 
 async def test_a_defect_of_a_tool_is_raised_and_leaves_a_conversation_that_can_go_on(can_go_on: Check) -> None:

@@ -1,9 +1,9 @@
 """How a run ends when nothing goes well: budgets, limits, loops, silence, nonsense."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
+from tests.agent.turns import ADD, ANSWER, THINK, Check, add
 
 from ostinato.agent.agent import Agent
 from ostinato.agent.budget import Budget, Spent
@@ -12,18 +12,6 @@ from ostinato.agent.scripted import harmony_ids, scripted_engine
 from ostinato.engine.interface import PromptTooLong, Sampling
 from ostinato.engine.scripted import ScriptedEngine
 from ostinato.tools import tool
-
-Check = Callable[[Agent], bool]
-
-THINK = "<|channel|>analysis<|message|>Let me see.<|end|><|start|>assistant"
-ANSWER = "<|channel|>final<|message|>It is 5.<|return|>"
-ADD = '<|channel|>commentary to=functions.add <|constrain|>json<|message|>{"a": 2, "b": 3}<|call|>'
-
-
-@tool
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
 
 
 async def test_the_same_call_with_the_same_result_three_times_is_stuck(can_go_on: Check) -> None:
