@@ -8,6 +8,7 @@ schema if it is installed (`pip install --no-deps xgrammar apache-tvm-ffi`; it i
     python benchmarks/grammar_speed.py
 """
 
+import argparse
 import asyncio
 import json
 import platform
@@ -219,4 +220,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     main()

@@ -1,8 +1,11 @@
 """Measure each sandbox: start, close, the overhead of a call, an interrupt, a restart.
 
 Beside them, what a call costs without a lasting interpreter: `docker run` and a new Python process for each.
+
+    python benchmarks/sandbox_latency.py
 """
 
+import argparse
 import asyncio
 import platform
 import statistics
@@ -86,4 +89,6 @@ async def main() -> None:
     measure_without_state()
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    asyncio.run(main())
