@@ -345,6 +345,7 @@ class Agent:
             engine=self.engine.name,
             vocabulary=self.tokenizer.encoding.name,
             effort=self.effort,
+            is_constrained=self.grammar is not None,
             analysis_limit=self.analysis_limit,
             sampling=asdict(self.sampling),
             budget=asdict(self.budget),

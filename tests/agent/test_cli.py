@@ -84,13 +84,14 @@ def test_reasoning_is_limited_as_the_flags_say(run: Run, model: Model, flags: li
     assert ("reasoning closed after 2 tokens: limit" in ended.err) == is_closed
 
 
-def test_without_the_grammar_no_limit_is_recorded(run: Run, model: Model, tmp_path: Path) -> None:
+def test_a_run_without_the_grammar_and_so_without_a_limit_is_recorded_as_such(run: Run, model: Model, tmp_path: Path) -> None:
     record = tmp_path / "run.jsonl"
 
     ended = run("run", "x", "--no-python", "--no-grammar", "--trajectory", str(record), "--model", model(ANSWER))
 
     assert (ended.code, ended.out) == (0, "It is 5.\n")
-    assert read_trajectory(record).records[0]["analysis_limit"] is None
+    begin = read_trajectory(record).records[0]
+    assert (begin["is_constrained"], begin["analysis_limit"]) == (False, None)
 
 
 def test_a_pipe_gets_no_colours_and_no_control_characters_of_the_model(run: Run, model: Model) -> None:
