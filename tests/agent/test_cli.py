@@ -84,7 +84,9 @@ def test_reasoning_is_limited_as_the_flags_say(run: Run, model: Model, flags: li
     assert ("reasoning closed after 2 tokens: limit" in ended.err) == is_closed
 
 
-def test_a_run_without_the_grammar_and_so_without_a_limit_is_recorded_as_such(run: Run, model: Model, tmp_path: Path) -> None:
+def test_a_run_without_the_grammar_and_so_without_a_limit_is_recorded_as_such(
+    run: Run, model: Model, tmp_path: Path
+) -> None:
     record = tmp_path / "run.jsonl"
 
     ended = run("run", "x", "--no-python", "--no-grammar", "--trajectory", str(record), "--model", model(ANSWER))
