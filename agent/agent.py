@@ -98,6 +98,7 @@ class Agent:
         self._run: Run | None = None
         self._runner: asyncio.Runner | None = None
         self.analysis_limit = limit_of(analysis_limit, self.effort, is_constrained=is_constrained)
+        self.is_constrained = is_constrained
         self._open(instructions, current_date or datetime.now().astimezone().date(), response_format)
         schema = None if response_format is None else response_format.schema
         self.grammar = Grammar(self.conversation, self.tokenizer, response_schema=schema) if is_constrained else None
@@ -345,7 +346,7 @@ class Agent:
             engine=self.engine.name,
             vocabulary=self.tokenizer.encoding.name,
             effort=self.effort,
-            is_constrained=self.grammar is not None,
+            is_constrained=self.is_constrained,
             analysis_limit=self.analysis_limit,
             sampling=asdict(self.sampling),
             budget=asdict(self.budget),
