@@ -124,7 +124,12 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
         metavar="N",
         help="tokens of reasoning in a generation; off is no limit (default: by effort)",
     )
-    run.add_argument("--no-grammar", dest="grammar", action="store_false", help="let the model write what it likes")
+    run.add_argument(
+        "--no-grammar",
+        dest="grammar",
+        action="store_false",
+        help="let the model write what it likes, and reason without limit",
+    )
     run.add_argument("--temperature", type=_TEMPERATURE, metavar="T", help="0 is greedy (default: the model's own)")
     run.add_argument("--seed", type=_SEED, metavar="N", help="make sampling repeatable")
     run.add_argument("--quiet", "-q", action="store_true", help="show no activity")
