@@ -37,6 +37,8 @@ OPTIONS = {
     "json_allow_general_unicode_escapes": True,
 }
 ANY_OBJECT: JsonSchema = {"type": "object"}
+_MOST_AT_ONCE = 12  # patterns that may have to hold together; llguidance's time doubles with each
+_MOST_KEYS = 4_000_000  # the sum of the squares of how many properties each object has, as llguidance's time; 0.5 s
 _MOST_IN_ANY_ORDER = 6  # properties; the rules double with each
 _SHARED = ("$defs", "definitions")
 _SHARED_REFERENCES = tuple(f"#/{key}/" for key in _SHARED)
@@ -90,7 +92,11 @@ class JsonGrammar:
 @lru_cache(maxsize=1024)
 def _compiled(schema_text: str) -> JsonGrammar:
     schema = json.loads(schema_text)
+    if sum(len(properties) ** 2 for properties in _property_lists(schema)) > _MOST_KEYS:
+        return _any_object("it has too many properties")
     fault = ""
+    if _intersects_many_patterns(schema):
+        schema, fault = _without_patterns(schema), "too many patterns may have to hold together"
     for options in (OPTIONS, {**OPTIONS, "lenient": True}):
         for is_in_any_order in (True, False) if _can_be_in_any_order(schema) else (False,):
             notice = f"not all of the schema can be enforced: {fault}" if fault else None
@@ -104,6 +110,34 @@ def _compiled(schema_text: str) -> JsonGrammar:
 def _any_object(fault: str) -> JsonGrammar:
     notice = f"the schema cannot be enforced, only that it is an object: {fault}"
     return JsonGrammar(schema=ANY_OBJECT, options=OPTIONS, is_in_any_order=False, notice=notice)
+
+
+def _property_lists(schema: JsonSchema) -> Iterator[Mapping[str, object]]:
+    for inner in objects_in(schema):
+        properties = inner.get("properties")
+        if isinstance(properties, dict):
+            yield properties
+
+
+def _intersects_many_patterns(schema: JsonSchema) -> bool:
+    found = list(objects_in(schema))
+    if sum(isinstance(inner.get("pattern"), str) for inner in found) <= _MOST_AT_ONCE:
+        return False
+    beside = ("$ref", "anyOf", "oneOf")
+    return any(
+        "allOf" in inner or "patternProperties" in inner or ("pattern" in inner and any(key in inner for key in beside))
+        for inner in found
+    )
+
+
+def _without_patterns(value: Any) -> Any:
+    """Copy a schema without its patterns; a property of that name stays, and so do the values of constants."""
+    if isinstance(value, list):
+        return [_without_patterns(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: item for key, item in value.items() if key != "pattern" or not isinstance(item, str)}
+    return {key: item if key in ("const", "enum") else _without_patterns(item) for key, item in kept.items()}
 
 
 def _can_be_in_any_order(schema: dict[str, Any]) -> bool:

@@ -163,3 +163,30 @@ def test_a_reference_means_the_same_wherever_it_stands(spell: Spell) -> None:
     assert not allows(sized, spell, {"sizes": ["big"]})
     assert allows(alike, spell, {"others": [1]})
     assert not allows(alike, spell, {"others": ["x"]})
+
+
+def test_patterns_that_would_take_for_ever_together_are_left_out(spell: Spell) -> None:
+    many = [{"type": "string", "pattern": f"a{index}"} for index in range(200)]
+    chained: dict[str, Any] = {"type": "string"}
+    for index in range(60):
+        chained = {"pattern": f"a{index}", "anyOf": [chained]}
+
+    for value in ({"allOf": many}, chained):
+        grammar = grammar_of({"properties": {"a": value, "pattern": {"const": {"pattern": "x"}}}})
+        assert grammar.notices == (
+            "functions.f: not all of the schema can be enforced: too many patterns may have to hold together",
+        )
+        assert allows(grammar, spell, {"a": "x", "pattern": {"pattern": "x"}})
+        assert not allows(grammar, spell, {"a": 1})
+    apart = grammar_of({"properties": {f"key{index}": each for index, each in enumerate(many)}})
+    assert apart.notices == ()
+    assert not allows(apart, spell, {"key7": "a8"})
+
+
+def test_more_properties_than_can_be_followed_are_any_object(spell: Spell) -> None:
+    grammar = grammar_of({"properties": {f"key{index}": {"type": "integer"} for index in range(20_000)}})
+
+    assert grammar.notices == (
+        "functions.f: the schema cannot be enforced, only that it is an object: it has too many properties",
+    )
+    assert allows(grammar, spell, {"key7": "x"})
