@@ -38,7 +38,7 @@ OPTIONS = {
 }
 ANY_OBJECT: JsonSchema = {"type": "object"}
 _MOST_AT_ONCE = 12  # patterns that may have to hold together; llguidance's time doubles with each
-_MOST_KEYS = 4_000_000  # the sum of the squares of how many properties each object has, as llguidance's time; 0.5 s
+_MOST_COST = 4_000_000  # of the properties of all objects, as llguidance's time grows with them; half a second
 _MOST_IN_ANY_ORDER = 6  # properties; the rules double with each
 _SHARED = ("$defs", "definitions")
 _SHARED_REFERENCES = tuple(f"#/{key}/" for key in _SHARED)
@@ -92,7 +92,7 @@ class JsonGrammar:
 @lru_cache(maxsize=1024)
 def _compiled(schema_text: str) -> JsonGrammar:
     schema = json.loads(schema_text)
-    if sum(len(properties) ** 2 for properties in _property_lists(schema)) > _MOST_KEYS:
+    if sum(map(_cost_of_properties, objects_in(schema))) > _MOST_COST:
         return _any_object("it has too many properties")
     fault = ""
     if _intersects_many_patterns(schema):
@@ -112,11 +112,10 @@ def _any_object(fault: str) -> JsonGrammar:
     return JsonGrammar(schema=ANY_OBJECT, options=OPTIONS, is_in_any_order=False, notice=notice)
 
 
-def _property_lists(schema: JsonSchema) -> Iterator[Mapping[str, object]]:
-    for inner in objects_in(schema):
-        properties = inner.get("properties")
-        if isinstance(properties, dict):
-            yield properties
+def _cost_of_properties(schema: Mapping[str, object]) -> int:
+    properties, patterns = schema.get("properties"), schema.get("patternProperties")
+    by_name = len(properties) ** 2 if isinstance(properties, dict) else 0
+    return by_name + (len(patterns) ** 3 if isinstance(patterns, dict) else 0)
 
 
 def _intersects_many_patterns(schema: JsonSchema) -> bool:
