@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ostinato.harmony.json_schema import objects_in
+from ostinato.harmony.json_schema import Document, objects_in
 from ostinato.harmony.preamble import JsonSchema
 from ostinato.harmony.tokenizer import Tokenizer
 
@@ -39,6 +39,7 @@ OPTIONS = {
 ANY_OBJECT: JsonSchema = {"type": "object"}
 _MOST_AT_ONCE = 12  # patterns that may have to hold together; llguidance's time doubles with each
 _MOST_COST = 4_000_000  # of the properties of all objects, as llguidance's time grows with them; half a second
+_MOST_LEVELS = 1000  # within definitions, one in the other; llguidance recurses, and some 3,000 end the process
 _MOST_IN_ANY_ORDER = 6  # properties; the rules double with each
 _SHARED = ("$defs", "definitions")
 _SHARED_REFERENCES = tuple(f"#/{key}/" for key in _SHARED)
@@ -94,6 +95,8 @@ def _compiled(schema_text: str) -> JsonGrammar:
     schema = json.loads(schema_text)
     if sum(map(_cost_of_properties, objects_in(schema))) > _MOST_COST:
         return _any_object("it has too many properties")
+    if _reference_depth(schema) > _MOST_LEVELS:
+        return _any_object("its references lead too deep")
     fault = ""
     if _intersects_many_patterns(schema):
         schema, fault = _without_patterns(schema), "too many patterns may have to hold together"
@@ -116,6 +119,18 @@ def _cost_of_properties(schema: Mapping[str, object]) -> int:
     properties, patterns = schema.get("properties"), schema.get("patternProperties")
     by_name = len(properties) ** 2 if isinstance(properties, dict) else 0
     return by_name + (len(patterns) ** 3 if isinstance(patterns, dict) else 0)
+
+
+def _reference_depth(schema: JsonSchema) -> int:
+    """Return how deep one definition in another can lead at most."""
+    document = Document(schema)
+    targets = [document.target(inner) for inner in objects_in(schema)]
+    return sum(map(_depth, {id(target): target for target in targets}.values()))
+
+
+def _depth(value: object) -> int:
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, members), default=0) if isinstance(value, dict | list) else 0
 
 
 def _intersects_many_patterns(schema: JsonSchema) -> bool:

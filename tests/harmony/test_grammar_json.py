@@ -192,3 +192,18 @@ def test_more_properties_than_can_be_followed_are_any_object(spell: Spell) -> No
             "functions.f: the schema cannot be enforced, only that it is an object: it has too many properties",
         )
         assert allows(grammar, spell, {"key7": "x"})
+
+
+@pytest.mark.parametrize("nested", [1, 50])
+def test_references_that_lead_too_deep_are_any_object(spell: Spell, nested: int) -> None:
+    definitions: dict[str, Any] = {}
+    for index in range(4000 // nested):
+        definitions[f"D{index}"] = {"$ref": f"#/$defs/D{index + 1}"}
+        for _ in range(nested):
+            definitions[f"D{index}"] = {"type": "array", "items": definitions[f"D{index}"]}
+    grammar = grammar_of({"properties": {"a": {"$ref": "#/$defs/D0"}}, "$defs": definitions})
+
+    assert grammar.notices == (
+        "functions.f: the schema cannot be enforced, only that it is an object: its references lead too deep",
+    )
+    assert allows(grammar, spell, {"a": "x"})
