@@ -107,7 +107,7 @@ class Recipients:
 
 
 def _refuse_what_cannot_be_called(tool: Tool, tools: Iterable[Tool]) -> None:
-    if tool.name in {_FUNCTIONS, *NOT_TOOLS}:
+    if not _is_function(tool) and safe_names([tool.name])[tool.name] in {_FUNCTIONS, *NOT_TOOLS}:
         raise ValueError(f"a tool is named {tool.name!r}, which means something else to the model; name it otherwise")
     if sum(other.name == tool.name for other in tools) > 1:
         raise ValueError(f"two tools are named {tool.name!r}; a recipient must reach one")

@@ -205,7 +205,7 @@ async def test_names_that_become_the_same_are_told_apart() -> None:
     assert (await toolbox.answer(call_to("functions.x_y_2"))).tool == "functions.x.y"
 
 
-@pytest.mark.parametrize("name", ["functions", "user", "assistant", "all"])
+@pytest.mark.parametrize("name", ["functions", "user", "assistant", "all", "user!", "functions:"])
 def test_a_tool_that_could_not_be_called_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"a tool is named {name!r}, which means something else to the model"):
         Toolbox([Named(name)])
