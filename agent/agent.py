@@ -119,6 +119,8 @@ class Agent:
             self._abandon(self._run, Reason.INTERRUPTED, "another run began")
         run = self._run = Run(self.budget)
         try:
+            if tool_choice != AUTO:
+                self._record("choice", tool_choice=tool_choice)
             yield self._append(Message.user(text))
             async with aclosing(self._work(run)) as events:
                 async for event in events:
@@ -345,6 +347,7 @@ class Agent:
             python=platform.python_version(),
             engine=self.engine.name,
             vocabulary=self.tokenizer.encoding.name,
+            fingerprint=self.tokenizer.fingerprint,
             effort=self.effort,
             is_constrained=self.is_constrained,
             analysis_limit=self.analysis_limit,

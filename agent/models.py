@@ -65,9 +65,13 @@ def _replay(path: Path) -> Model:
         raise CheckpointError(f"cannot read the recorded run {str(path)!r}: {error.strerror}") from error
     except ValueError as error:
         raise CheckpointError(f"{error}; give a file that `ostinato run --trajectory` wrote") from error
-    tokenizer = _tokenizer_named(recording.records[0].get("vocabulary"))
-    if tokenizer is None:
-        raise CheckpointError(f"{path} was recorded with a vocabulary that is not here; replay it with its own model's")
+    run = recording.records[0]
+    tokenizer = _tokenizer_named(run.get("vocabulary"))
+    if tokenizer is None or run.get("fingerprint", tokenizer.fingerprint) != tokenizer.fingerprint:
+        raise CheckpointError(
+            f"{path} was recorded with a vocabulary {run.get('vocabulary')!r} that is not here; "
+            "replay it with the version of Ostinato that recorded it"
+        )
     return Model(name=f"{REPLAY}{path}", engine=ScriptedEngine(recording.turns), tokenizer=tokenizer)
 
 

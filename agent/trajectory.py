@@ -3,6 +3,7 @@
 Every line is an object with a `type` and `at`, the seconds since the run began:
 
     run        the first line: versions, engine, effort, sampling, budget, tools, when
+    choice     which tools the next task may or must begin with, if it is not left to the model
     message    a message of the conversation, with the ids it was sampled as
     turn       one generation: the ids as the engine gave them, and whether the model ended it by itself
     tool       who answered a call, how long it took, and all that it said if the model got only a part

@@ -7,6 +7,7 @@ A vocabulary file is JSON that describes itself:
 """
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 FORMAT = "ostinato-vocabulary-1"
 NAMES = ("o200k_harmony", "HarmonyGptOss")  # the second is what openai-harmony calls it
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
+SAMPLE = """The quick brown fox jumps over 13 lazy dogs; question: what's 3.14159 * 2^10, in Köln or 東京? 🎵
+def answer(numbers: list[int]) -> float:\n    return sum(n ** 2 for n in numbers) / len(numbers)  # mean square
+{"city": "New York", "temperature": -4.5, "unit": "celsius"} analysis commentary final functions python code json
+Monday Tuesday January February kilometres miles converted reversed sorted counted letters words days between"""
 LONGEST_SPACE = 50_000  # tiktoken's regex overflows its stack somewhere between 100,000 and 1,000,000 spaces in a row
 
 
@@ -98,6 +103,12 @@ class Tokenizer:
     def vocab_size(self) -> int:
         """One more than the highest id."""
         return self.encoding.n_vocab
+
+    @property
+    def fingerprint(self) -> str:
+        """Tell vocabularies of one name apart: a hash of the size, the special tokens, and the ids of a sample text."""
+        told = [self.vocab_size, sorted(self._specials.items()), self.encode(SAMPLE)]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
     def encode(self, text: str, *, allowed_special: Literal["all"] | Collection[str] = ()) -> list[int]:
         """Encode text: the name of a special token becomes its id only if it is among `allowed_special`.

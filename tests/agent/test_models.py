@@ -11,6 +11,7 @@ from ostinato.agent.agent import Agent
 from ostinato.agent.budget import Budget
 from ostinato.agent.events import Reason
 from ostinato.agent.models import VOCABULARY, load_model
+from ostinato.agent.trajectory import FORMAT, Trajectory
 from ostinato.engine.checkpoint import save_checkpoint
 from ostinato.engine.config import ModelConfig, alternating
 from ostinato.engine.interface import CheckpointError, Sampling
@@ -103,3 +104,19 @@ def test_a_file_that_is_no_recorded_run_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(CheckpointError, match=r"notes\.txt is not a trajectory"):
         load_model(f"replay:{path}")
+
+
+@pytest.mark.parametrize(("fingerprint", "is_here"), [("0123456789abcdef", False), (None, True)])
+def test_a_run_is_replayed_with_the_vocabulary_it_was_recorded_with(
+    tmp_path: Path, fingerprint: str | None, is_here: bool
+) -> None:
+    path = tmp_path / "run.jsonl"
+    here = Tokenizer.o200k_harmony().fingerprint
+    with Trajectory.create(path) as trajectory:
+        trajectory.write("run", format=FORMAT, vocabulary="o200k_harmony", fingerprint=fingerprint or here)
+
+    if is_here:
+        assert load_model(f"replay:{path}").tokenizer is Tokenizer.o200k_harmony()
+    else:
+        with pytest.raises(CheckpointError, match="recorded with a vocabulary 'o200k_harmony' that is not here"):
+            load_model(f"replay:{path}")

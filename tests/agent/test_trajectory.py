@@ -47,8 +47,18 @@ async def test_the_first_record_says_what_was_run_and_how(tmp_path: Path) -> Non
 
     assert first["type"] == "run"
     assert (first["engine"], first["vocabulary"], first["effort"]) == ("scripted", "o200k_harmony", "medium")
+    assert first["fingerprint"] == Tokenizer.o200k_harmony().fingerprint
     assert first["sampling"]["temperature"] == 1.0
     assert first["tools"] == ["functions.shout"]
+
+
+async def test_a_choice_of_tools_is_recorded(tmp_path: Path) -> None:
+    with Trajectory.create(tmp_path / "run.jsonl") as trajectory:
+        agent = Agent(scripted_engine(CALL, ANSWER), tools=[shout], trajectory=trajectory)
+        await agent.run("Shout hé", tool_choice="required")
+
+    records = read_trajectory(tmp_path / "run.jsonl").records
+    assert [record["tool_choice"] for record in records if record["type"] == "choice"] == ["required"]
 
 
 async def test_a_recorded_run_replays_to_the_same_conversation(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from ostinato.harmony import HarmonyError, Tokenizer
 from ostinato.harmony.o200k import unpack
 
+NANO = Path(__file__).parents[2] / "engine/nano/weights/vocabulary.json"
+
 SPECIALS = ("start", "end", "message", "channel", "constrain", "call", "return")
 
 
@@ -144,3 +146,15 @@ def test_a_vocabulary_that_could_not_write_every_text_is_refused(
 def test_a_vocabulary_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(HarmonyError, match=r"nowhere\.json"):
         Tokenizer.from_file(tmp_path / "nowhere.json")
+
+
+def test_the_fingerprint_tells_vocabularies_apart(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    vocabulary = json.loads(NANO.read_text())
+    vocabulary["ranks"] = dict(zip(vocabulary["ranks"], reversed(vocabulary["ranks"].values()), strict=True))
+    (tmp_path / "other.json").write_text(json.dumps(vocabulary))
+
+    nano, other = Tokenizer.from_file(NANO), Tokenizer.from_file(tmp_path / "other.json")
+
+    assert nano.encoding.name == other.encoding.name
+    assert len({nano.fingerprint, other.fingerprint, tokenizer.fingerprint}) == 3
+    assert nano.fingerprint == Tokenizer.from_file(NANO).fingerprint
