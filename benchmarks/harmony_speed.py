@@ -8,15 +8,23 @@ Needs the development packages: the peer reads the bundled ranks from a temporar
 """
 
 import argparse
+import ast
 import base64
+import dataclasses
+import inspect
 import json
 import os
+import pathlib
 import platform
 import random
 import statistics
+import subprocess
+import tarfile
 import tempfile
 import time
+import typing
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import openai_harmony as peer
@@ -39,28 +47,7 @@ from ostinato.harmony.o200k import COUNT
 SIZES = (1_000, 10_000, 100_000)
 STATE_SIZES = (1_000, 10_000)  # the peer's `.state_data` costs its whole message at every id
 SCHEMA = {"type": "object", "properties": {"query": {"type": "string"}, "top": {"type": "integer", "default": 10}}}
-WORDS = [
-    "the",
-    "model",
-    "reads",
-    "a",
-    "table",
-    "of",
-    "results",
-    "and",
-    "then",
-    "decides",
-    "which",
-    "of",
-    "them",
-    "answers",
-    "what",
-    "the",
-    "user",
-    "wants",
-    "to",
-    "know",
-]
+SOURCES = (argparse, ast, dataclasses, inspect, pathlib, statistics, subprocess, tarfile, typing)  # English and code
 
 
 def load_peer(tokenizer: Tokenizer) -> peer.HarmonyEncoding:
@@ -94,8 +81,16 @@ def turns(tokenizer: Tokenizer, size: int) -> list[list[Message]]:
 
 
 def prose(source: random.Random, count: int) -> str:
-    """Make a text of `count` words."""
-    return " ".join(source.choices(WORDS, k=count))
+    """Take a text of `count` words from the standard library, as varied as what a model reads and writes."""
+    words = library_words()
+    begin = source.randrange(len(words) - count) if count < len(words) else 0
+    return " ".join((words * (count // len(words) + 1))[begin : begin + count])
+
+
+@cache
+def library_words() -> list[str]:
+    """Return the words of some modules."""
+    return " ".join(inspect.getsource(module) for module in SOURCES).split()
 
 
 def preamble() -> list[Message]:
