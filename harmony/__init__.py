@@ -7,7 +7,8 @@ from ostinato.harmony.conversation import Conversation
 from ostinato.harmony.dropping import DropAnalysis
 from ostinato.harmony.errors import HarmonyError
 from ostinato.harmony.message import Author, Channel, Content, Message, Role
-from ostinato.harmony.parser import Delta, Output, ParserState, StreamParser
+from ostinato.harmony.outputs import Delta, Output, ParserState
+from ostinato.harmony.parser import StreamParser
 from ostinato.harmony.preamble import (
     DeveloperContent,
     JsonSchema,

@@ -24,45 +24,18 @@ The states, and what each kind of id does in them (a repair is reported wherever
 
 The invariant: after `finish`, the ids of all messages and repairs, in the order they were returned, are the ids of the
 prompt's header and all ids that were fed, whatever these are. (Of an empty stream nothing is returned.)
-
-Each id costs the same however long the message is: only the bytes of an unfinished character wait for the next one. An
-id that was already heard in the same voice (channel and recipient) costs one look-up: its delta is made once.
+The ids in hand are a `Draft`.
 """
 
-import codecs
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
-from ostinato.harmony.header import Dialect, Header, cut_header, read_header
+from ostinato.harmony.draft import Draft
+from ostinato.harmony.header import Dialect
 from ostinato.harmony.kinds import Kind, special_kinds
-from ostinato.harmony.message import Author, Channel, Message, Role
+from ostinato.harmony.message import Author, Channel, Role
+from ostinato.harmony.outputs import Output, ParserState
 from ostinato.harmony.repair import Repair, RepairKind
 from ostinato.harmony.tokenizer import Tokenizer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delta:
-    """A piece of a message's text. Joined, the deltas of a message are its text."""
-
-    text: str
-    channel: str | None
-    recipient: str | None
-
-
-Output = Delta | Message | Repair
-_Voice = dict[int, tuple[Delta, ...]]  # what an id brings in a channel and to a recipient, once it was heard there
-
-
-class ParserState(StrEnum):
-    """Where in a message the parser is; the file's head says what each kind of id does there."""
-
-    BETWEEN = "between"
-    HEADER = "header"
-    CONTENT = "content"
-    FORGED = "forged"
-    HELD = "held"
-
 
 CHANNELS = tuple(channel.value for channel in Channel)
 
@@ -86,20 +59,12 @@ class StreamParser:
         self._tokenizer = tokenizer
         self._dialect = Dialect(role=role, channels=channels, recipients=frozenset(recipients))
         self._kinds = special_kinds(tokenizer)
-        self._state = ParserState.BETWEEN
+        self._state = ParserState.BETWEEN if role is None else ParserState.HEADER
         self._is_over = False
         self._is_first = True
-        self._ids: list[int] = []
-        self._text: list[str] = []
-        self._part = b""  # of a character, whose other bytes are in ids to come
-        self._header = self._no_header()
-        self._voices: dict[tuple[str | None, str | None], _Voice] = {}
-        self._voice: _Voice = {}
-        self._heard: _Voice = {}  # the voice, in content and between whole characters; else empty
-        if role is not None:
-            self._state = ParserState.HEADER
-            self._ids = [tokenizer.start, *tokenizer.encode(role)]
-        self._passed = -len(self._ids)
+        prompt = [] if role is None else [tokenizer.start, *tokenizer.encode(role)]
+        self._draft = draft = Draft(tokenizer, self._dialect, prompt=prompt)
+        self._ids, self._pieces, self._heard = draft.ids, draft.pieces, draft.heard  # at hand, for the speed of `feed`
         self._position = 0
 
     @property
@@ -110,42 +75,46 @@ class StreamParser:
     @property
     def position(self) -> int:
         """How many ids were fed."""
-        return self._passed + len(self._ids)
+        return self._draft.passed + len(self._ids)
 
     @property
     def author(self) -> Author | None:
         """Who the message comes from whose content is being read; None elsewhere, as for the next three."""
-        return self._header.author if self._is_inside else None
+        return self._draft.header.author if self._is_inside else None
 
     @property
     def channel(self) -> str | None:
         """The channel of the message being read."""
-        return self._header.channel if self._is_inside else None
+        return self._draft.header.channel if self._is_inside else None
 
     @property
     def recipient(self) -> str | None:
         """The recipient of the message being read."""
-        return self._header.recipient if self._is_inside else None
+        return self._draft.header.recipient if self._is_inside else None
 
     @property
     def content_type(self) -> str | None:
         """The content type of the message being read."""
-        return self._header.content_type if self._is_inside else None
+        return self._draft.header.content_type if self._is_inside else None
 
     def feed(self, number: int) -> tuple[Output, ...]:
         """Take the next id and return what it completes."""
         deltas = self._heard.get(number)
         if deltas is not None:
             self._ids.append(number)
-            self._text.append(deltas[0].text)
+            self._pieces.append(deltas[0].text)
             return deltas
-        self._position = self._passed + len(self._ids)
-        return tuple(self._step(number))
+        self._position = self._draft.passed + len(self._ids)
+        outputs = tuple(self._step(number))
+        self._heard = self._draft.heard
+        return outputs
 
     def finish(self) -> tuple[Output, ...]:
         """Take the end of the stream: what is unfinished is returned as far as it goes."""
         self._position = self.position
-        return tuple(_ENDINGS[self._state](self))
+        outputs = tuple(_ENDINGS[self._state](self))
+        self._heard = self._draft.heard
+        return outputs
 
     def _step(self, number: int) -> Iterable[Output]:
         return _TRANSITIONS[self._state, self._kinds.get(number, Kind.TEXT)](self, number)
@@ -163,29 +132,29 @@ class StreamParser:
     def _open(self, number: int) -> Iterator[Output]:
         if self._ids:
             yield self._drop(RepairKind.STRAY_TEXT, "nothing")
-        self._ids = [number]
+        self._ids.append(number)
         self._state = ParserState.HEADER
 
     def _open_without_start(self, number: int) -> Iterator[Output]:
         yield from self._open(number)
-        yield self._repair(RepairKind.MISSING_START, f"role {self._no_header().author.role.value}")
+        yield self._repair(RepairKind.MISSING_START, f"role {self._dialect.role or Role.ASSISTANT}")
 
     def _begin_without_header(self, number: int) -> Iterator[Output]:
         yield from self._open(number)
-        self._header = self._no_header()
-        if self._lacks_channel:
-            self._header.channel = self._usual_channel().value
-        yield self._repair(RepairKind.MISSING_HEADER, f"channel {self._header.channel}")
+        self._draft.read_stray()
+        if self._draft.lacks_channel:
+            self._draft.header.channel = self._usual_channel().value
+        yield self._repair(RepairKind.MISSING_HEADER, f"channel {self._draft.header.channel}")
         self._speak()
 
     def _end_stray(self, number: int) -> Iterator[Output]:
         if self._ids and not self._drops_stray:
-            self._read_stray()
+            self._draft.read_stray()
             yield from self._close_headerless(number)
             return
         if self._ids:
             yield self._drop(RepairKind.STRAY_TEXT, "nothing")
-        self._ids = [number]
+        self._ids.append(number)
         yield self._drop(RepairKind.REPEATED_TERMINATOR, "nothing")
         self._is_over = self._is_over or number in self._tokenizer.stop_ids
 
@@ -194,9 +163,9 @@ class StreamParser:
         yield from self._open(number)
 
     def _begin(self, number: int) -> Iterable[Output]:
-        self._read_header(is_complete=True)
+        self._draft.read_header(is_complete=True)
         self._ids.append(number)
-        if self._is_forged:
+        if self._draft.is_forged:
             self._state = ParserState.FORGED
             return ()
         repairs = tuple(self._check_header(self._usual_channel()))
@@ -204,19 +173,19 @@ class StreamParser:
         return repairs
 
     def _close_header(self, number: int) -> Iterator[Output]:
-        self._read_header(is_complete=False)
-        if self._is_forged:
+        self._draft.read_header(is_complete=False)
+        if self._draft.is_forged:
             yield from self._close_forged(number)
-        elif self._lacks_channel:
+        elif self._draft.lacks_channel:
             yield from self._close_headerless(number)
-        elif self._dialect.role and number == self._tokenizer.end and self._header.is_wordless_preamble:
+        elif self._dialect.role and number == self._tokenizer.end and self._draft.header.is_wordless_preamble:
             self._end(number)
             yield self._drop(RepairKind.GARBLED_HEADER, "nothing: the model begins anew")
         else:
             yield self._repair(RepairKind.MISSING_MESSAGE, "the header ends before its first unknown word")
             yield from self._check_header(Channel.FINAL)
             self._end(number)
-            yield from self._close(self._header.rest)
+            yield from self._close()
 
     def _close_headerless(self, number: int) -> Iterator[Output]:
         """Close text that has no channel: after `<|end|>` the next id tells what it was."""
@@ -230,18 +199,7 @@ class StreamParser:
         yield from self._step(number)
 
     def _write(self, number: int) -> Iterable[Output]:
-        self._ids.append(number)
-        before = self._part
-        data = before + self._tokenizer.token_bytes(number)
-        text, used = codecs.utf_8_decode(data, "replace", False)
-        self._part = data[used:]
-        self._heard = {} if self._part else self._voice
-        if not text:
-            return ()
-        deltas = (self._delta(text),)
-        if not before and not self._part:
-            self._voice[number] = deltas
-        return deltas
+        return self._draft.write(number)
 
     def _keep(self, number: int) -> Iterable[Output]:
         self._ids.append(number)
@@ -249,7 +207,7 @@ class StreamParser:
 
     def _close_content(self, number: int) -> Iterable[Output]:
         self._end(number)
-        return self._close(self._part.decode("utf-8", "replace"))
+        return self._close()
 
     def _close_forged(self, number: int) -> Iterable[Output]:
         self._end(number)
@@ -259,7 +217,7 @@ class StreamParser:
 
     def _finish_between(self) -> Iterator[Output]:
         if self._ids and not self._drops_stray:
-            self._read_stray()
+            self._draft.read_stray()
             yield from self._finish_held()
         elif self._ids:
             yield self._drop(RepairKind.STRAY_TEXT, "nothing")
@@ -270,10 +228,10 @@ class StreamParser:
 
     def _finish_content(self) -> Iterator[Output]:
         yield self._repair(RepairKind.MISSING_TERMINATOR, "the message ends here")
-        yield from self._close(self._part.decode("utf-8", "replace"))
+        yield from self._close()
 
     def _finish_forged(self) -> Iterable[Output]:
-        author = self._header.author
+        author = self._draft.header.author
         return (self._drop(RepairKind.FORGED_ROLE, f"nothing: the model cannot speak as {author.name or author.role}"),)
 
     def _finish_held(self) -> Iterable[Output]:
@@ -283,89 +241,53 @@ class StreamParser:
 
     def _leave_header(self, kind: RepairKind) -> Iterator[Output]:
         """End a header that was never completed: as a message if it holds any text, else as nothing."""
-        self._read_header(is_complete=False)
-        if self._is_forged:
+        self._draft.read_header(is_complete=False)
+        if self._draft.is_forged:
             yield from self._finish_forged()
-        elif not self._header.rest:
+        elif not self._draft.header.rest:
             yield self._drop(kind, "nothing")
         else:
             yield self._repair(RepairKind.MISSING_MESSAGE, "the header ends before its first unknown word")
             yield from self._check_header(Channel.ANALYSIS if kind == RepairKind.REPEATED_START else Channel.FINAL)
-            yield from self._close(self._header.rest)
+            yield from self._close()
 
     def _close_on(self, channel: Channel) -> Iterator[Output]:
         """Make a message of text that has no channel."""
-        if self._lacks_channel:
-            self._header.channel = channel.value
-        yield self._repair(RepairKind.MISSING_HEADER, f"channel {self._header.channel}")
+        if self._draft.lacks_channel:
+            self._draft.header.channel = channel.value
+        yield self._repair(RepairKind.MISSING_HEADER, f"channel {self._draft.header.channel}")
         yield from self._check_header(channel)
-        yield from self._close(self._header.rest)
+        yield from self._close()
 
     def _speak(self) -> None:
         """Go on to the content."""
         self._state = ParserState.CONTENT
-        self._voice = self._voices.setdefault((self._header.channel, self._header.recipient), {})
-        self._heard = self._voice
+        self._draft.speak()
 
     def _end(self, terminator: int) -> None:
         self._ids.append(terminator)
         self._is_over = terminator in self._tokenizer.stop_ids
 
-    def _close(self, tail: str) -> Iterator[Output]:
-        """Complete the message with the last of its text."""
-        if tail:
-            yield self._delta(tail)
-        header = self._header
-        yield Message(
-            author=header.author,
-            content=("".join(self._text),),
-            channel=header.channel,
-            recipient=header.recipient,
-            content_type=header.content_type,
-            ids=self._pass_on(),
-        )
+    def _close(self) -> Iterator[Output]:
+        yield from self._draft.complete()
+        self._state = ParserState.BETWEEN
         self._is_first = False
-        self._text = []
-        self._part = b""
 
     def _drop(self, kind: RepairKind, assumed: str) -> Repair:
         """Report the ids so far as belonging to no message."""
-        return Repair(kind=kind, position=self._position, assumed=assumed, ids=self._pass_on())
-
-    def _pass_on(self) -> tuple[int, ...]:
-        """Return the ids since the last message, which belong to what is returned now."""
-        ids = tuple(self._ids)
-        self._passed += len(ids)
-        self._ids = []
-        self._heard = {}
         self._state = ParserState.BETWEEN
-        return ids
+        return Repair(kind=kind, position=self._position, assumed=assumed, ids=self._draft.pass_on())
 
     def _check_header(self, usual_channel: Channel) -> Iterator[Output]:
         """Report the header's faults, and give an answer that lacks its channel one."""
-        for kind, assumed in self._header.faults:
+        for kind, assumed in self._draft.header.faults:
             yield self._repair(kind, assumed)
-        if self._lacks_channel:
-            self._header.channel = usual_channel.value
-            yield self._repair(RepairKind.MISSING_CHANNEL, self._header.channel)
-
-    def _delta(self, text: str) -> Delta:
-        self._text.append(text)
-        return Delta(text=text, channel=self._header.channel, recipient=self._header.recipient)
+        if self._draft.lacks_channel:
+            self._draft.header.channel = usual_channel.value
+            yield self._repair(RepairKind.MISSING_CHANNEL, self._draft.header.channel)
 
     def _repair(self, kind: RepairKind, assumed: str) -> Repair:
         return Repair(kind=kind, position=self._position, assumed=assumed)
-
-    def _read_header(self, *, is_complete: bool) -> None:
-        segments = cut_header(self._ids, self._kinds, self._tokenizer)
-        self._header = read_header(segments, self._dialect, is_complete=is_complete)
-
-    def _read_stray(self) -> None:
-        text = self._tokenizer.decode(number for number in self._ids if number not in self._kinds)
-        self._header = self._no_header(rest=text)
-
-    def _no_header(self, *, rest: str = "") -> Header:
-        return Header(author=Author(role=self._dialect.role or Role.ASSISTANT), rest=rest)
 
     def _usual_channel(self) -> Channel:
         return Channel.ANALYSIS if self._is_first else Channel.FINAL
@@ -373,16 +295,6 @@ class StreamParser:
     @property
     def _is_inside(self) -> bool:
         return self._state in (ParserState.CONTENT, ParserState.FORGED)
-
-    @property
-    def _is_forged(self) -> bool:
-        return self._dialect.role not in (None, self._header.author.role)
-
-    @property
-    def _lacks_channel(self) -> bool:
-        header = self._header
-        is_answer = self._dialect.role == Role.ASSISTANT == header.author.role
-        return is_answer and header.channel is None and header.recipient is None
 
     @property
     def _drops_stray(self) -> bool:
