@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ostinato.harmony.json_schema import Document, objects_in
+from ostinato.harmony.grammar_cost import intersects_many_patterns, why_too_costly, without_patterns
+from ostinato.harmony.json_schema import objects_in
 from ostinato.harmony.preamble import JsonSchema
 from ostinato.harmony.tokenizer import Tokenizer
 
@@ -37,9 +38,6 @@ OPTIONS = {
     "json_allow_general_unicode_escapes": True,
 }
 ANY_OBJECT: JsonSchema = {"type": "object"}
-_MOST_AT_ONCE = 12  # patterns that may have to hold together; llguidance's time doubles with each
-_MOST_COST = 4_000_000  # of the properties of all objects, as llguidance's time grows with them; half a second
-_MOST_LEVELS = 1000  # within definitions, one in the other; llguidance recurses, and some 3,000 end the process
 _MOST_IN_ANY_ORDER = 6  # properties; the rules double with each
 _SHARED = ("$defs", "definitions")
 _SHARED_REFERENCES = tuple(f"#/{key}/" for key in _SHARED)
@@ -93,13 +91,11 @@ class JsonGrammar:
 @lru_cache(maxsize=1024)
 def _compiled(schema_text: str) -> JsonGrammar:
     schema = json.loads(schema_text)
-    if sum(map(_cost_of_properties, objects_in(schema))) > _MOST_COST:
-        return _any_object("it has too many properties")
-    if _reference_depth(schema) > _MOST_LEVELS:
-        return _any_object("its references lead too deep")
+    if reason := why_too_costly(schema):
+        return _any_object(reason)
     fault = ""
-    if _intersects_many_patterns(schema):
-        schema, fault = _without_patterns(schema), "too many patterns may have to hold together"
+    if intersects_many_patterns(schema):
+        schema, fault = without_patterns(schema), "too many patterns may have to hold together"
     for options in (OPTIONS, {**OPTIONS, "lenient": True}):
         for is_in_any_order in (True, False) if _can_be_in_any_order(schema) else (False,):
             notice = f"not all of the schema can be enforced: {fault}" if fault else None
@@ -113,45 +109,6 @@ def _compiled(schema_text: str) -> JsonGrammar:
 def _any_object(fault: str) -> JsonGrammar:
     notice = f"the schema cannot be enforced, only that it is an object: {fault}"
     return JsonGrammar(schema=ANY_OBJECT, options=OPTIONS, is_in_any_order=False, notice=notice)
-
-
-def _cost_of_properties(schema: Mapping[str, object]) -> int:
-    properties, patterns = schema.get("properties"), schema.get("patternProperties")
-    by_name = len(properties) ** 2 if isinstance(properties, dict) else 0
-    return by_name + (len(patterns) ** 3 if isinstance(patterns, dict) else 0)
-
-
-def _reference_depth(schema: JsonSchema) -> int:
-    """Return how deep one definition in another can lead at most."""
-    document = Document(schema)
-    targets = [document.target(inner) for inner in objects_in(schema)]
-    return sum(map(_depth, {id(target): target for target in targets}.values()))
-
-
-def _depth(value: object) -> int:
-    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + max(map(_depth, members), default=0) if isinstance(value, dict | list) else 0
-
-
-def _intersects_many_patterns(schema: JsonSchema) -> bool:
-    found = list(objects_in(schema))
-    if sum(isinstance(inner.get("pattern"), str) for inner in found) <= _MOST_AT_ONCE:
-        return False
-    beside = ("$ref", "anyOf", "oneOf")
-    return any(
-        "allOf" in inner or "patternProperties" in inner or ("pattern" in inner and any(key in inner for key in beside))
-        for inner in found
-    )
-
-
-def _without_patterns(value: Any) -> Any:
-    """Copy a schema without its patterns; a property of that name stays, and so do the values of constants."""
-    if isinstance(value, list):
-        return [_without_patterns(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    kept = {key: item for key, item in value.items() if key != "pattern" or not isinstance(item, str)}
-    return {key: item if key in ("const", "enum") else _without_patterns(item) for key, item in kept.items()}
 
 
 def _can_be_in_any_order(schema: dict[str, Any]) -> bool:
