@@ -20,7 +20,7 @@ from ostinato.harmony.typescript import (
     ANY,
     NEVER,
     NULL,
-    Form,
+    Notation,
     Type,
     comment,
     intersection,
@@ -208,7 +208,7 @@ class _Writer:
         is_listed = any(map(self._is_listed, self._layers(schema)))
         kind = self.type_of(schema, indent if is_listed else indent + NESTED)
         notes = ", ".join([*limits(described), *default_note(described)])
-        if kind.form == Form.LISTED:
+        if kind.notation == Notation.LISTED:
             yield from comment(notes)
             yield f"{head}{kind.text},"
         else:
@@ -240,7 +240,7 @@ class _Writer:
     def _list_of_variants(self, schema: JsonObject, indent: str, described: JsonObject) -> Type:
         nullable = [{"type": "null"}] if schema.get("nullable") is True else []
         variants = [self._variant(variant, described, indent) for variant in [*_variants(schema), *nullable]]
-        return Type("".join(f"\n{indent} | {line}" for line in variants) + f"\n{indent}", Form.LISTED)
+        return Type("".join(f"\n{indent} | {line}" for line in variants) + f"\n{indent}", Notation.LISTED)
 
     def _variant(self, variant: object, outer: JsonObject, indent: str) -> str:
         text = self.type_of(variant, indent + VARIANT).in_line
@@ -270,7 +270,7 @@ class _Writer:
 
 
 def _on_its_lines(written: Type) -> str:
-    return written.text if written.form == Form.LISTED else f" {written.text}"
+    return written.text if written.notation == Notation.LISTED else f" {written.text}"
 
 
 def _wanted_name(definition: JsonObject, reference: str) -> str:

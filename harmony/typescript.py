@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 
-class Form(Enum):
+class Notation(Enum):
     """How a type is written, and so how it combines with others."""
 
     ATOM = auto()  # stands anywhere
@@ -19,22 +19,22 @@ class Type:
     """The text of a type."""
 
     text: str
-    form: Form = Form.ATOM
+    notation: Notation = Notation.ATOM
 
     @property
     def in_line(self) -> str:
         """The type within a union of others."""
-        return f"({self.text})" if self.form == Form.LISTED else self.text
+        return f"({self.text})" if self.notation == Notation.LISTED else self.text
 
     @property
     def grouped(self) -> str:
         """The type as an operand of anything."""
-        return self.text if self.form == Form.ATOM else f"({self.text})"
+        return self.text if self.notation == Notation.ATOM else f"({self.text})"
 
     @property
     def array(self) -> "Type":
         """The type of a list of it."""
-        return Type(f"Array<{self.text}>" if self.form == Form.LISTED else f"{self.grouped}[]")
+        return Type(f"Array<{self.text}>" if self.notation == Notation.LISTED else f"{self.grouped}[]")
 
 
 ANY, NEVER, NULL = Type("any"), Type("never"), Type("null")
@@ -45,7 +45,7 @@ def union(members: Iterable[Type]) -> Type:
     unique = list(dict.fromkeys(members))
     if ANY in unique or not unique:
         return ANY
-    return unique[0] if len(unique) == 1 else Type(" | ".join(each.in_line for each in unique), Form.COMPOUND)
+    return unique[0] if len(unique) == 1 else Type(" | ".join(each.in_line for each in unique), Notation.COMPOUND)
 
 
 def intersection(members: Iterable[Type]) -> Type:
@@ -53,7 +53,7 @@ def intersection(members: Iterable[Type]) -> Type:
     unique = [member for member in dict.fromkeys(members) if member != ANY]
     if len(unique) < 2:
         return unique[0] if unique else ANY
-    return Type(" & ".join(each.grouped for each in unique), Form.COMPOUND)
+    return Type(" & ".join(each.grouped for each in unique), Notation.COMPOUND)
 
 
 def literal(value: object) -> str:
