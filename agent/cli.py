@@ -151,6 +151,15 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **settings: object) -> None:
         super().__init__(**{"allow_abbrev": False, **settings})  # type: ignore[arg-type]
 
+    def parse_known_args(  # type: ignore[override]  # the base overloads it by the namespace's class
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Refuse what is left over in the command that it was given to, whose help lists what there is."""
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return options, unknown
+
     def error(self, message: str) -> NoReturn:
         sys.exit(_complain(f"{message}; see '{self.prog} --help'", ExitCode.USAGE))
 

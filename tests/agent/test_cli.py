@@ -194,7 +194,7 @@ def test_a_run_out_of_time_exits_with_55(run: Run, model: Model) -> None:
         ),
         (["run", "x", "--seed", "-7"], 2, "argument --seed: '-7' is not a whole number from 0 to 2^63 - 1"),
         (["run", "x", "--temperature", "-1"], 2, "argument --temperature: '-1' is not a number from 0 to 10"),
-        (["run", "x", "--tempature", "1"], 2, "unrecognized arguments: --tempature 1; see 'ostinato --help'"),
+        (["run", "x", "--tempature", "1"], 2, "unrecognized arguments: --tempature 1; see 'ostinato run --help'"),
         (["run", "x", "--max-turn", "1"], 2, "unrecognized arguments: --max-turn 1"),
         (["fly"], 2, "invalid choice: 'fly' (choose from"),
         (["run", " \n"], 42, "the task is empty; say what to do"),
