@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ostinato.harmony.grammar_cost import intersects_many_patterns, why_too_costly, without_patterns
+from ostinato.harmony.grammar_cost import intersects_many_patterns, why_unfit, without_patterns
 from ostinato.harmony.json_schema import objects_in
 from ostinato.harmony.preamble import JsonSchema
 from ostinato.harmony.tokenizer import Tokenizer
@@ -91,7 +91,7 @@ class JsonGrammar:
 @lru_cache(maxsize=1024)
 def _compiled(schema_text: str) -> JsonGrammar:
     schema = json.loads(schema_text)
-    if reason := why_too_costly(schema):
+    if reason := why_unfit(schema):
         return _any_object(reason)
     fault = ""
     if intersects_many_patterns(schema):

@@ -207,3 +207,30 @@ def test_references_that_lead_too_deep_are_any_object(spell: Spell, nested: int)
         "functions.f: the schema cannot be enforced, only that it is an object: its references lead too deep",
     )
     assert allows(grammar, spell, {"a": "x"})
+
+
+REF = {"$ref": "#/$defs/Node"}
+
+
+@pytest.mark.parametrize(
+    ("next_one", "is_endless"),
+    [
+        (REF, True),
+        ({"anyOf": [REF, {"type": "array", "items": REF, "minItems": 1}]}, True),
+        ({"allOf": [{"type": "object"}, REF]}, True),
+        ({"anyOf": [REF, {"type": "null"}]}, False),
+        ({"type": "array", "items": REF}, False),
+        ({"type": ["object", "null"], "properties": {"next": REF}, "required": ["next"]}, False),
+    ],
+)
+def test_a_schema_without_a_finite_document_is_any_object(
+    next_one: dict[str, Any], is_endless: bool, spell: Spell
+) -> None:
+    node = {"type": "object", "properties": {"next": next_one}, "required": ["next"]}
+    grammar = grammar_of({"properties": {"a": REF}, "required": ["a"], "$defs": {"Node": node}})
+    notice = (
+        "functions.f: the schema cannot be enforced, only that it is an object: every document would contain itself"
+    )
+
+    assert (notice in grammar.notices) == is_endless
+    assert allows(grammar, spell, {"b": 1}) == is_endless
