@@ -38,7 +38,8 @@ class Grammar:
     """What a conversation allows its assistant: compiled once, and asked for a new state for every generation.
 
     The tools and channels are those that the system and developer messages among `messages` declare. With a
-    `response_schema` the final answer is JSON of that schema. `notices` say what could not be enforced.
+    `response_schema` the final answer is JSON of that schema. `notices` say what could not be enforced, among it a
+    schema that only an endless document would meet, as far as that is found out.
     """
 
     def __init__(
