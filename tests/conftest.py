@@ -1,5 +1,7 @@
 """Options of the whole suite."""
 
+import signal
+
 import pytest
 from hypothesis import settings
 
@@ -38,3 +40,10 @@ def fuzz_factor(pytestconfig: pytest.Config) -> int:
     factor = pytestconfig.getoption("--fuzz-factor")
     assert isinstance(factor, int)
     return factor
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hears_ctrl_c() -> None:
+    """Let programs under test be interrupted: a shell's background jobs, and what they start, ignore Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
