@@ -57,7 +57,7 @@ build: $(VENV)/.dev
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info
 
-$(VENV)/.runtime: pyproject.toml constraints.txt
+$(VENV)/.runtime: pyproject.toml constraints.txt setup.py $(wildcard engine/kernels/src/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or later is needed, not {sys.version.split()[0]}: make PYTHON=python3.11 …")'
 	@echo "setting up $(VENV); the first time takes some minutes"
 	@$(PYTHON) -m venv $(VENV) || { echo "no virtual environment could be made: apt-get install python3-venv"; exit 1; }

@@ -12,16 +12,18 @@ from ostinato.harmony import Tokenizer
 NANO = "nano"
 REPLAY = "replay:"
 VOCABULARY = "vocabulary.json"
+SLOW = "no compiled kernels: the engine runs on torch alone, slower; install a C++ compiler, then Ostinato again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model ready to use: `sampling` is what it is best run with."""
+    """A model ready to use: `sampling` is what it is best run with, and `notice` what its user should know."""
 
     name: str
     engine: Engine
     tokenizer: Tokenizer
     sampling: Sampling = field(default_factory=Sampling)
+    notice: str = ""
 
 
 def load_model(name: str = NANO) -> Model:
@@ -53,7 +55,8 @@ def _checkpoint(name: str, folder: Path) -> Model:
             f"has {tokenizer.vocab_size}; put the model's own {VOCABULARY} beside its weights"
         )
     sampling = Sampling(temperature=0.0) if name == NANO else Sampling()
-    return Model(name=name, engine=engine, tokenizer=tokenizer, sampling=sampling)
+    notice = "" if engine.has_kernels else SLOW
+    return Model(name=name, engine=engine, tokenizer=tokenizer, sampling=sampling, notice=notice)
 
 
 def _replay(path: Path) -> Model:

@@ -136,6 +136,8 @@ async def _prepare(options: TaskOptions, activity: Activity, stack: AsyncExitSta
         raise failures.exceptions[0] from None
     where = f"Python in {tools[0].sandbox.kind}" if tools else "no Python"
     activity.note(f"{options.model} · effort {options.effort} · {where}")
+    if loading.result().notice:
+        activity.note(loading.result().notice)
     return loading.result(), tools
 
 

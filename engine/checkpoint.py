@@ -23,7 +23,7 @@ from ostinato.engine.interface import CheckpointError
 from ostinato.engine.layouts import Source, sources, tensor_shapes
 
 _COPY_AGAIN = "copy the checkpoint again"
-_QUANTIZATION = {
+QUANTIZATION = {
     "quant_method": "mxfp4",
     "modules_to_not_convert": [
         "model.layers.*.self_attn",
@@ -150,7 +150,7 @@ def save_checkpoint(
     """
     folder = Path(folder)
     stored = dict(_stored(config, tensors, is_packed=is_packed))
-    fields = config.to_fields() | ({"quantization_config": _QUANTIZATION} if is_packed else {})
+    fields = config.to_fields() | ({"quantization_config": QUANTIZATION} if is_packed else {})
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / "model.safetensors.partial"
     save_file(stored, partial, metadata={"format": "pt"})

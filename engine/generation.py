@@ -1,139 +1,117 @@
-"""Generation: one sequence being continued, a step at a time, without threads or an event loop."""
+"""Generation: one sequence being continued, step by step, without threads or an event loop."""
 
-# ruff: noqa: N803, N806  (tensor names carry their shape)
-# T tokens read, D model
+# ruff: noqa: N803  (tensor names carry their shape)
+# V vocabulary
 
 from collections.abc import Collection, Sequence
+from typing import Generic
 
 import numpy as np
 from torch import Tensor
 
+from ostinato.engine.batch import C, Model, Work
+from ostinato.engine.config import ModelConfig
 from ostinato.engine.interface import Constraint, EngineError, PromptTooLong, Sampling
-from ostinato.engine.kv_cache import KVCache
 from ostinato.engine.mask import Masks
-from ostinato.engine.model import Transformer
 from ostinato.engine.sampler import Sampler
 
-_CHUNK = 256  # prompt tokens in a step, so that a long prompt can be given up quickly
-_SCORES = 2**26  # attention scores of a step, which bounds its memory: 256 MiB in float32
+_SHORT = 16  # ids up to which a prompt is read as precisely as it is continued
+_STRIDE = 32  # pieces of a prompt end at its multiples, so that they are the same beside others and alone
 
 
-class KeptCache:
-    """The cache of the last finished generation, for a prompt that begins the same."""
+class Generation(Generic[C]):
+    """One sequence. A step takes its `work`, and `take` chooses an id by what came of it.
 
-    def __init__(self) -> None:
-        self._ids: list[int] = []
-        self._cache: KVCache | None = None
-
-    def keep(self, ids: list[int], cache: KVCache) -> None:
-        """Keep a cache and the ids it has seen, instead of the one kept before."""
-        self._ids, self._cache = ids, cache
-
-    def take(self, ids: Sequence[int]) -> KVCache | None:
-        """Hand over the cache, rewound to the longest prefix of `ids` but for one, which is left to compute.
-
-        None means that nothing is shared, or that sliding layers no longer hold what the prefix needs.
-        """
-        shared = _shared_length(self._ids, ids[:-1])
-        if self._cache is None or shared == 0 or not self._cache.rewind(shared):
-            return None
-        cache = self._cache
-        self.clear()
-        return cache
-
-    def clear(self) -> None:
-        """Free the cache."""
-        self._ids, self._cache = [], None
-
-
-class Generation:
-    """One sequence being continued. Each `step` reads a piece of the prompt or chooses an id.
-
-    Ids that a constraint forces are not computed: they are appended together, and read with the next id's step.
+    Ids that a constraint forces are not computed: they are appended together, and seen with the next id's step.
+    `new_ids` are the ids it brought since they were last read. `cache` is None while it waits.
     """
 
     def __init__(
         self,
-        model: Transformer,
+        model: Model[C],
         ids: Sequence[int],
         *,
         sampling: Sampling,
         stop_ids: Collection[int],
-        kept: KeptCache,
         constraint: Constraint | None = None,
     ) -> None:
-        _check(ids, model)
-        self._model, self._kept, self._stop_ids = model, kept, frozenset(stop_ids)
+        _check(ids, model.config)
+        self.ids = list(ids)
+        self.num_prompt = len(self.ids)
+        self.cache: C | None = None
+        self.new_ids: list[int] = []
+        self._stop_ids = frozenset(stop_ids)
         self._constraint, self._masks = constraint, Masks(device=model.device)
         self._sampler = Sampler(sampling, device=model.device)
-        room = model.config.context_length - len(ids)
+        room = model.config.context_length - self.num_prompt
         self._limit = room if sampling.max_tokens is None else min(room, sampling.max_tokens)
-        self._cache = kept.take(ids) or model.new_cache()
-        self._ids = list(ids)
-        self.num_cached = self._cache.length
         self._num_sampled = 0
+        self._exact_from = 0
         self.is_finished = self._limit == 0
+        self._take_forced()
 
-    def step(self) -> list[int]:
-        """Do one piece of work; return the ids it brought, none while the prompt is being read or after the end."""
-        if self.is_finished:
-            return []
-        ids = [] if self._num_sampled else self._take_forced()
-        if self.is_finished:
-            return ids
-        begin = self._cache.length
-        end = min(begin + self._chunk(), len(self._ids))
-        read_TD = self._model.advance(self._ids[begin:end], self._cache)
-        if end == len(self._ids):
-            ids += self._choose(read_TD[-1:])
-            ids += self._take_forced()
-        return ids
+    @property
+    def num_unseen(self) -> int:
+        """Count the ids that the model has not seen yet."""
+        return len(self.ids) - (self.cache.length if self.cache else 0)
 
-    def _choose(self, last_1D: Tensor) -> list[int]:
-        """Choose the next id among those that are allowed; there is none if none is."""
-        if self._constraint is None:
-            return self._take(self._sampler.choose(self._model.logits(last_1D)[0]))
-        allowed = self._constraint.allowed()
-        if isinstance(allowed, np.ndarray):
-            logits_V = self._masks.apply(self._model.logits(last_1D)[0], allowed)
-            return self._take(self._sampler.choose(logits_V))
-        if not allowed:
-            self._finish()
-            return []
-        rows = sorted(allowed)  # so that equals are chosen between as among all
-        return self._take(rows[self._sampler.choose(self._model.logits(last_1D, rows=rows)[0])])
+    def begin(self, cache: C) -> None:
+        """Go on from what a cache has seen."""
+        self.cache = cache
+        is_short = len(self.ids) - cache.length <= _SHORT
+        self._exact_from = cache.length if is_short else len(self.ids)
 
-    def _take_forced(self) -> list[int]:
-        """Take ids as long as there is no choice."""
-        ids: list[int] = []
+    def work(self, most: int) -> Work[C]:
+        """Return what the next step is to do, `most` ids at most."""
+        assert self.cache is not None
+        begin = self.cache.length
+        end = min(begin + most, len(self.ids))
+        is_last = end == len(self.ids)
+        if not is_last:
+            end = max(begin + 1, end - end % _STRIDE)
+        rows = self._rows if is_last else None
+        is_exact = begin >= self._exact_from
+        return Work(cache=self.cache, ids=self.ids[begin:end], wants_logits=is_last, rows=rows, is_exact=is_exact)
+
+    def take(self, logits_V: Tensor) -> None:
+        """Choose the next id by the logits that came of the work, and take those that are forced after it."""
+        allowed = self._constraint.allowed() if self._constraint else None
+        if allowed is None:
+            self._add(self._sampler.choose(logits_V))
+        elif isinstance(allowed, np.ndarray):
+            self._add(self._sampler.choose(self._masks.apply(logits_V, allowed)))
+        else:
+            self._add(sorted(allowed)[self._sampler.choose(logits_V)])
+        self._take_forced()
+
+    @property
+    def _rows(self) -> Sequence[int] | None:
+        """The ids whose logits the next choice needs; sorted, so that equals are chosen between as among all."""
+        allowed = self._constraint.allowed() if self._constraint else None
+        return None if allowed is None or isinstance(allowed, np.ndarray) else sorted(allowed)
+
+    def _take_forced(self) -> None:
+        """Take ids as long as there is no choice; where nothing is allowed, the generation is over."""
         while self._constraint and not self.is_finished:
             allowed = self._constraint.allowed()
-            if isinstance(allowed, np.ndarray) or len(allowed) != 1:
-                break
-            ids += self._take(allowed[0])
-        return ids
+            if isinstance(allowed, np.ndarray) or len(allowed) > 1:
+                return
+            if not allowed:
+                self.is_finished = True
+                return
+            self._add(allowed[0])
 
-    def _take(self, token: int) -> list[int]:
+    def _add(self, token: int) -> None:
         if self._constraint:
             self._constraint.accept(token)
         self._num_sampled += 1
-        if token in self._stop_ids or self._num_sampled == self._limit:
-            self._finish()
-        else:
-            self._ids.append(token)
-        return [token]
-
-    def _finish(self) -> None:
-        self.is_finished = True
-        self._kept.keep(self._ids[: self._cache.length], self._cache)  # forced ids at the end were not read
-
-    def _chunk(self) -> int:
-        scores_per_token = self._model.config.num_query_heads * (self._cache.length + _CHUNK)
-        return max(1, min(_CHUNK, _SCORES // scores_per_token))
+        self.new_ids.append(token)
+        self.is_finished = token in self._stop_ids or self._num_sampled == self._limit
+        if not self.is_finished:
+            self.ids.append(token)
 
 
-def _check(ids: Sequence[int], model: Transformer) -> None:
-    config = model.config
+def _check(ids: Sequence[int], config: ModelConfig) -> None:
     if not ids:
         raise EngineError("the prompt is empty; give at least one id")
     if len(ids) >= config.context_length:
@@ -143,8 +121,3 @@ def _check(ids: Sequence[int], model: Transformer) -> None:
     wrong = next((token for token in ids if not 0 <= token < config.vocab_size), None)
     if wrong is not None:
         raise EngineError(f"no id {wrong!r} in a vocabulary of {config.vocab_size}; is this the model's own tokenizer?")
-
-
-def _shared_length(first: Sequence[int], second: Sequence[int]) -> int:
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((place for place, (one, other) in pairs if one != other), min(len(first), len(second)))

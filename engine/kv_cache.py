@@ -2,12 +2,14 @@
 
 A layer keeps its positions side by side in one buffer, so that what attention reads is always a slice. A sliding layer
 has room for its window and some slack; when that is full, the window moves to the front. Until then the slack still
-holds older positions, which lets the sequence be rewound a little way. Keys lie with their positions innermost, which
+holds older positions, at which another sequence can branch off. Keys lie with their positions innermost, which
 makes the product with one query several times faster.
 """
 
 # ruff: noqa: N803  (tensor names carry their shape)
 # T new tokens, S tokens seen by the new ones, C room in the buffer, H key-value heads, K head dimension
+
+import copy
 
 import torch
 from torch import Tensor
@@ -42,13 +44,16 @@ class LayerCache:
         seen = slice(seen_from - self._start, end)
         return self._keys_HKC[:, :, seen], self._values_HCK[:, seen]
 
-    def can_rewind(self, length: int) -> bool:
+    def can_branch(self, length: int) -> bool:
         """Say whether every position that the next token after `length` sees is still held."""
         return length == self.length or (length < self.length and self._start <= self._oldest_seen(length))
 
-    def rewind(self, length: int) -> None:
-        """Forget the positions from `length` on; ask `can_rewind` first."""
-        self.length = length
+    def branch(self, length: int) -> "LayerCache":
+        """Return a copy that has seen `length` tokens."""
+        other = copy.copy(self)
+        other._keys_HKC, other._values_HCK = self._keys_HKC.clone(), self._values_HCK.clone()
+        other.length = length
+        return other
 
     def _oldest_seen(self, length: int | None = None) -> int:
         """Return the first position that a token after `length` positions sees."""
@@ -80,15 +85,24 @@ class KVCache:
     @property
     def length(self) -> int:
         """Count the tokens seen so far."""
-        return self.layers[-1].length
+        return self.layers[-1].length if self.layers else 0
 
-    def rewind(self, length: int) -> bool:
-        """Forget the positions from `length` on; return False and forget nothing if the window before it is gone."""
-        if not all(layer.can_rewind(length) for layer in self.layers):
-            return False
-        for layer in self.layers:
-            layer.rewind(length)
-        return True
+    def mark(self) -> None:
+        """Do nothing: what is forgotten is forgotten."""
+
+    def branching_point(self, length: int) -> int:
+        """Return `length` if another sequence can branch off there, else 0."""
+        return length if all(layer.can_branch(length) for layer in self.layers) else 0
+
+    def branch(self, length: int) -> "KVCache":
+        """Return a copy that has seen the first `length` tokens."""
+        other = copy.copy(self)
+        other.layers = [layer.branch(length) for layer in self.layers]
+        return other
+
+    def free(self) -> None:
+        """Give the memory back."""
+        self.layers = []
 
 
 def _moved(buffer: Tensor, kept: slice, *, dim: int, room: int) -> Tensor:

@@ -5,9 +5,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from threading import Lock
 from typing import Self
-from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -15,15 +13,21 @@ from torch.nn import functional
 
 from ostinato.engine import experts
 from ostinato.engine.attention import Attention, Rotation, hidden
+from ostinato.engine.batch import Work
 from ostinato.engine.config import ModelConfig
 from ostinato.engine.experts import ExpertForm
 from ostinato.engine.kv_cache import KVCache, LayerCache
 
 Tensors = Mapping[str, Tensor]
 
+_SCORES = 2**26  # attention scores of a piece, which bounds its memory: 256 MiB in float32
+
 
 class Transformer:
     """A gpt-oss model. It holds weights only; what a sequence has seen is in its KVCache."""
+
+    most_ids = 256  # in a step, so that a long prompt can be given up quickly
+    backend = "torch"
 
     def __init__(
         self,
@@ -45,21 +49,17 @@ class Transformer:
         self._norm = _Norm(placed["model.norm.weight"], config.norm_eps)
         self._unembedding_VD = placed["lm_head.weight"]
         self._rotation = Rotation.table(config, device=self.device, dtype=dtype)
-        self._caches: WeakSet[KVCache] = WeakSet()
-        self._lock = Lock()  # sequences may begin in one thread and be counted in another
 
     def new_cache(self) -> KVCache:
         """Return the cache of a sequence that has seen nothing."""
-        cache = KVCache(self.config, device=self.device, dtype=self.dtype)
-        with self._lock:
-            self._caches.add(cache)
-        return cache
+        return KVCache(self.config, device=self.device, dtype=self.dtype)
 
-    @property
-    def held_tokens(self) -> int:
-        """Count the tokens whose keys and values are in memory."""
-        with self._lock:
-            return sum(cache.length for cache in self._caches)
+    def step(self, works: Sequence[Work[KVCache]]) -> list[Tensor | None]:
+        """Let each sequence see its ids; return the logits after the last id of those that want them, [V] float32."""
+        return [self._stepped(work) for work in works]
+
+    def close(self) -> None:
+        """Do nothing: torch frees the weights with the object."""
 
     @torch.inference_mode()
     def advance(self, ids: list[int], cache: KVCache) -> Tensor:
@@ -82,6 +82,14 @@ class Transformer:
         if rows is not None:
             weight_VD = weight_VD[torch.tensor(rows, device=self.device)]
         return functional.linear(self._norm(x_TD), weight_VD).float()
+
+    def _stepped(self, work: Work[KVCache]) -> Tensor | None:
+        """Step one sequence, in pieces whose attention scores fit the memory."""
+        ids = list(work.ids)
+        piece = max(1, _SCORES // (self.config.num_query_heads * (work.cache.length + len(ids))))
+        for begin in range(0, len(ids), piece):
+            x_TD = self.advance(ids[begin : begin + piece], work.cache)
+        return self.logits(x_TD[-1:], rows=work.rows)[0] if work.wants_logits else None
 
 
 class _Block:

@@ -1,50 +1,49 @@
 """TorchEngine: a gpt-oss model in this process.
 
-All computation runs in one worker thread, a step at a time, so that the event loop stays free and many streams take
-turns. A stream runs at most two steps ahead of its reader. When it is cancelled, the step being computed is finished,
-and the stream is gone.
+All computation runs in one thread of its own, a step at a time (scheduler.py), so that the event loop stays free and
+many streams are served at once. A stream runs at most two ids ahead of its reader. When it is cancelled, the step being
+computed is finished, and the stream is gone.
 """
 
 import asyncio
 import math
+import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self
 
 import torch
 
+from ostinato.engine.batch import Model
 from ostinato.engine.checkpoint import Checkpoint
 from ostinato.engine.config import ModelConfig
 from ostinato.engine.experts import ExpertForm
-from ostinato.engine.generation import Generation, KeptCache
+from ostinato.engine.generation import Generation
 from ostinato.engine.interface import Constraint, EngineError, Sampling, Usage
+from ostinato.engine.kernels.library import Form, best_library
 from ostinato.engine.layouts import tensor_shapes
 from ostinato.engine.model import Transformer
+from ostinato.engine.scheduler import Scheduler
 
-Result = TypeVar("Result")
-
-_AHEAD = 2  # steps handed to the worker before they are needed
+_AHEAD = 2  # ids computed before they are asked for
 _WIDE_LIMIT = 2**28  # weights outside the experts up to which float32 is used: 1 GiB
 
 
 class TorchEngine:
-    """Continues ids with a Transformer.
+    """Continues ids with a model of weights.
 
-    `threads` sets how many cores torch uses here and in threads that begin later; None leaves that as it is. Small
+    `threads` sets how many cores are used; None leaves that to torch, or takes all for the compiled kernels. Small
     models are fastest with one.
     """
 
-    def __init__(self, model: Transformer, *, name: str = "torch", threads: int | None = None) -> None:
+    def __init__(self, model: Model[Any], *, name: str = "torch", threads: int | None = None) -> None:
         self.name = name
         self.vocab_size = model.config.vocab_size
         self.context_length = model.config.context_length
-        self._model: Transformer | None = model
-        self._kept = KeptCache()
-        prepare = partial(torch.set_num_threads, threads) if threads is not None else None
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{name}", initializer=prepare)
+        self._model: Model[Any] | None = model
+        self.backend = model.backend
+        self._worker = _Worker(model, name=name, threads=threads)
 
     @classmethod
     def open(
@@ -55,17 +54,24 @@ class TorchEngine:
         dtype: torch.dtype | None = None,
         form: ExpertForm | None = None,
         threads: int | None = None,
+        uses_kernels: bool | None = None,
     ) -> Self:
         """Load the checkpoint in `folder`, of either layout.
 
-        By size, `dtype` None chooses float32 or bfloat16, and `form` None how the experts are held.
+        On a CPU the compiled kernels are used where they were built and take the model's shape; `uses_kernels` False
+        is torch alone, True insists. By size, `dtype` None chooses float32 or bfloat16 for torch, and `form` None how
+        it holds the experts.
 
         Raises:
             CheckpointError: if there is none, or it cannot be used.
+            EngineError: if the kernels are insisted on and cannot be used.
         """
         checkpoint = Checkpoint.open(folder)
-        dtype = dtype or _fitting_dtype(checkpoint.config)
-        model = Transformer(checkpoint.config, checkpoint, device=device, dtype=dtype, form=form)
+        may = uses_kernels is not False and torch.device(device).type == "cpu" and dtype is None and form is None
+        model: Model[Any] | None = _kernel_model(checkpoint, threads, insists=bool(uses_kernels)) if may else None
+        if model is None:
+            dtype = dtype or _fitting_dtype(checkpoint.config)
+            model = Transformer(checkpoint.config, checkpoint, device=device, dtype=dtype, form=form)
         return cls(model, name=Path(folder).name, threads=threads)
 
     def stream(
@@ -84,44 +90,46 @@ class TorchEngine:
             PromptTooLong: if `ids` fill the context, on the first step.
             EngineError: if `ids` are empty or foreign, on the first step, or if the engine is closed.
         """
-        if self._model is None:
+        model = self._model
+        if model is None:
             raise EngineError(f"engine {self.name!r} is closed; open another")
-        begin = partial(
-            Generation,
-            self._model,
-            tuple(ids),
-            sampling=sampling,
-            stop_ids=frozenset(stop_ids),
-            kept=self._kept,
-            constraint=constraint,
-        )
+        ids = tuple(ids)
+
+        def begin() -> Generation[Any]:
+            return Generation(model, ids, sampling=sampling, stop_ids=stop_ids, constraint=constraint)
+
         return TorchStream(self._worker, begin, Usage(prompt=len(ids)))
+
+    @property
+    def has_kernels(self) -> bool:
+        """Whether compiled kernels compute; `backend` is their kind (`amx`, `avx512`, `avx2`, `plain`), or `torch`."""
+        return self.backend != "torch"
 
     @property
     def held_tokens(self) -> int:
         """Count the tokens whose keys and values are in memory: those of streams, and what is kept for the next."""
-        return 0 if self._model is None else self._model.held_tokens
+        return self._worker.held_tokens
 
     async def aclose(self) -> None:
-        """Free the model once the steps handed out are done; streams still open then fail."""
+        """Free the model once the step at work is done; streams still open then fail."""
         self._model = None
-        await asyncio.to_thread(self._worker.shutdown)
-        self._kept.clear()
+        await asyncio.to_thread(self._worker.close)
 
 
 class TorchStream:
-    """The ids of one generation; see TokenStream.
+    """The ids of one generation; see TokenStream."""
 
-    Two steps are handed to the worker ahead of their use, so that it need not wait for the event loop between them.
-    """
-
-    def __init__(self, worker: ThreadPoolExecutor, begin: Callable[[], Generation], usage: Usage) -> None:
+    def __init__(self, worker: "_Worker", begin: Callable[[], Generation[Any]], usage: Usage) -> None:
         self.usage = usage
+        self.generation: Generation[Any] | None = None
+        self.ahead = 0  # ids handed over that were not read
         self._worker = worker
-        self._begin: Callable[[], Generation] | None = begin
-        self._generation: Generation | None = None
-        self._steps: deque[Future[list[int]]] = deque()
+        self._begin: Callable[[], Generation[Any]] | None = begin
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._arrived = asyncio.Event()
         self._ids: deque[int] = deque()
+        self._is_over = False
+        self._error: BaseException | None = None
 
     def __aiter__(self) -> Self:
         """Return the stream itself."""
@@ -129,50 +137,188 @@ class TorchStream:
 
     async def __anext__(self) -> int:
         """Return the next id. Cancelling the task that waits for it ends the generation."""
+        if self._begin is not None:
+            self._loop = asyncio.get_running_loop()
+            begin, self._begin = self._begin, None
+            self._worker.add(self, begin)
         try:
-            return await self._next()
+            while not self._ids and not self._is_over:
+                self._arrived.clear()
+                await self._arrived.wait()
         except BaseException:
             await self.aclose()
             raise
+        if not self._ids:
+            error, self._error = self._error, None
+            raise error or StopAsyncIteration
+        self.usage.sampled += 1
+        number = self._ids.popleft()
+        self._worker.was_read(self)
+        return number
 
     async def aclose(self) -> None:
         """End the generation and free what it holds, at the latest when the step being computed is done."""
-        self._begin = self._generation = None
+        self._begin, self._is_over = None, True
         self._ids.clear()
-        for step in self._steps:
-            step.cancel()
-        self._steps.clear()
+        self._arrived.set()
+        self._worker.remove(self)
 
-    async def _next(self) -> int:
-        if self._begin is not None:
-            begin, self._begin = self._begin, None
-            self._generation = await asyncio.wrap_future(self._submit(begin))
-            self.usage.cached = self._generation.num_cached
-        while not self._ids:
-            self._hand_out_steps()
-            if not self._steps:
-                raise StopAsyncIteration
-            chosen = await asyncio.wrap_future(self._steps.popleft())
-            self._ids.extend(chosen)
-        self.usage.sampled += 1
-        return self._ids.popleft()
-
-    def _hand_out_steps(self) -> None:
-        if self._generation is None:
-            return
-        while len(self._steps) < _AHEAD and not self._generation.is_finished:
-            self._steps.append(self._submit(self._generation.step))
-
-    def _submit(self, step: Callable[[], Result]) -> "Future[Result]":
-        """Queue a step behind those of other streams."""
+    def hand_over(self, ids: list[int], *, is_over: bool, error: BaseException | None = None) -> None:
+        """Give the reader what it waits for; called from the worker's thread."""
+        self.ahead += len(ids)
+        assert self._loop is not None
         try:
-            return self._worker.submit(step)
-        except RuntimeError as error:
-            raise EngineError("the engine was closed while it generated") from error
+            self._loop.call_soon_threadsafe(self._receive, ids, is_over, error)
+        except RuntimeError:
+            self._worker.remove(self)  # the reader's event loop is gone
+
+    def begun(self, generation: Generation[Any]) -> None:
+        """Note that the generation is at work."""
+        self.generation = generation
+        self.usage.cached = generation.cache.length if generation.cache else 0
+
+    def _receive(self, ids: list[int], is_over: bool, error: BaseException | None) -> None:
+        if not self._is_over:
+            self._ids.extend(ids)
+            self._is_over, self._error = is_over, error
+        self._arrived.set()
+
+
+class _Worker:
+    """The thread that computes: it takes what the streams ask for, steps, and hands over."""
+
+    def __init__(self, model: Model[Any], *, name: str, threads: int | None) -> None:
+        self._scheduler: Scheduler[Any] = Scheduler(model)
+        self._model = model
+        self._threads = threads
+        self._condition = threading.Condition()
+        self._orders: deque[Callable[[], None]] = deque()
+        self._streams: list[TorchStream] = []
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name=f"engine-{name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def held_tokens(self) -> int:
+        """Count the tokens whose keys and values are in memory."""
+        return self._scheduler.held_tokens
+
+    def add(self, stream: TorchStream, begin: Callable[[], Generation[Any]]) -> None:
+        """Serve a stream.
+
+        Raises:
+            EngineError: if the engine is closed.
+        """
+        self._order(lambda: self._add(stream, begin))
+
+    def remove(self, stream: TorchStream) -> None:
+        """Serve a stream no more."""
+        with self._condition:
+            self._orders.append(lambda: self._remove(stream))
+            self._condition.notify()
+
+    def was_read(self, stream: TorchStream) -> None:
+        """Note that the reader took an id."""
+        with self._condition:
+            stream.ahead -= 1
+            self._condition.notify()
+
+    def close(self) -> None:
+        """End the thread after the step at work."""
+        with self._condition:
+            self._is_closed = True
+            self._condition.notify()
+        self._thread.join()
+
+    def _order(self, order: Callable[[], None]) -> None:
+        with self._condition:
+            if self._is_closed:
+                raise EngineError("the engine was closed while it generated")
+            self._orders.append(order)
+            self._condition.notify()
+
+    def _run(self) -> None:
+        if self._threads is not None:
+            torch.set_num_threads(self._threads)
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._is_closed or self._orders or self._wanting())
+                if self._is_closed:
+                    break
+                orders, self._orders = self._orders, deque()
+            for order in orders:
+                order()
+            self._step(self._wanting())
+        for stream in self._streams:
+            stream.hand_over([], is_over=True, error=EngineError("the engine was closed while it generated"))
+        self._scheduler.clear()
+        self._model.close()
+
+    def _wanting(self) -> list[TorchStream]:
+        return [stream for stream in self._streams if stream.ahead < _AHEAD]
+
+    def _step(self, wanting: list[TorchStream]) -> None:
+        generations = [stream.generation for stream in wanting if stream.generation is not None]
+        if not generations:
+            return
+        try:
+            self._scheduler.step(generations)
+        except Exception as error:  # whatever it is, the readers must hear of it
+            for stream in wanting:
+                self._remove(stream)
+                stream.hand_over([], is_over=True, error=error)
+            return
+        for stream in list(self._streams):
+            self._hand_over(stream)
+
+    def _hand_over(self, stream: TorchStream) -> None:
+        generation = stream.generation
+        if generation is None or not (generation.new_ids or generation.is_finished):
+            return
+        ids, generation.new_ids = generation.new_ids, []
+        if generation.is_finished:
+            self._remove(stream)
+        stream.hand_over(ids, is_over=generation.is_finished)
+
+    def _add(self, stream: TorchStream, begin: Callable[[], Generation[Any]]) -> None:
+        try:
+            generation = begin()
+        except Exception as error:
+            stream.hand_over([], is_over=True, error=error)
+            return
+        self._scheduler.add(generation)
+        stream.begun(generation)
+        self._streams.append(stream)
+        self._hand_over(stream)
+
+    def _remove(self, stream: TorchStream) -> None:
+        if stream in self._streams:
+            self._streams.remove(stream)
+        if stream.generation is not None:
+            self._scheduler.remove(stream.generation)
+
+
+def _kernel_model(checkpoint: Checkpoint, threads: int | None, *, insists: bool) -> Model[Any] | None:
+    """Return the model in compiled kernels; None if there are none for it."""
+    from ostinato.engine.kernels.model import KernelModel, can_run
+
+    library = best_library()
+    is_packed = any(name.endswith("_blocks") for name in checkpoint)
+    if library is None or not can_run(checkpoint.config, is_packed=is_packed):
+        if insists:
+            why = "no kernels were built; install a C++ compiler and install again" if library is None else "the shape"
+            raise EngineError(f"the compiled kernels cannot run this model: {why}")
+        return None
+    form = Form.BFLOAT16 if _num_dense(checkpoint.config) <= _WIDE_LIMIT else Form.INT8
+    return KernelModel(checkpoint.config, checkpoint, library=library, form=form, threads=threads)
+
+
+def _num_dense(config: ModelConfig) -> int:
+    """Count the weights outside the experts."""
+    shapes = tensor_shapes(config, is_packed=False)
+    return sum(math.prod(shape) for name, shape in shapes.items() if ".experts." not in name)
 
 
 def _fitting_dtype(config: ModelConfig) -> torch.dtype:
     """Choose float32 for small models, which torch runs faster in it, and bfloat16 for those it would not fit."""
-    shapes = tensor_shapes(config, is_packed=False)
-    rest = sum(math.prod(shape) for name, shape in shapes.items() if ".experts." not in name)
-    return torch.float32 if rest <= _WIDE_LIMIT else torch.bfloat16
+    return torch.float32 if _num_dense(config) <= _WIDE_LIMIT else torch.bfloat16

@@ -53,4 +53,5 @@ def test_a_wheel_built_from_a_clone_without_symbolic_links_holds_every_layer_and
 
     assert Path(printed.strip()).is_relative_to(tmp_path)
     shipped = {path.name for path in (tmp_path / "installed/ostinato").rglob("*") if path.suffix not in {".py", ".pyc"}}
+    assert any(name.startswith("cpu_plain.") for name in shipped), "the compiled kernels, which CI can build"
     assert {"o200k_base.xz", "model.safetensors", "vocabulary.json", "Dockerfile", "py.typed"} <= shipped

@@ -33,40 +33,42 @@ def test_a_sliding_layer_does_not_grow() -> None:
     assert room(cache) == before
 
 
-def test_a_full_layer_can_be_rewound_anywhere_and_a_sliding_one_as_far_as_it_holds() -> None:
+def test_another_sequence_can_branch_off_a_full_layer_anywhere_and_a_sliding_one_as_far_as_it_holds() -> None:
     full, sliding = layer(None), layer(8)
     for cache in (full, sliding):
         append(cache, 500)
         append(cache, 500)  # does not fit behind the first: the sliding layer keeps 493 to 999
 
-    assert full.can_rewind(0)
-    assert sliding.can_rewind(500)
-    assert not sliding.can_rewind(499)
-    assert not sliding.can_rewind(1001)
+    assert full.can_branch(0)
+    assert sliding.can_branch(500)
+    assert not sliding.can_branch(499)
+    assert not sliding.can_branch(1001)
 
 
-def test_a_rewound_sequence_continues_as_if_it_had_never_gone_on(
-    config: ModelConfig, tensors: Mapping[str, Tensor], prompt: list[int]
-) -> None:
+def test_a_branch_goes_on_by_itself(config: ModelConfig, tensors: Mapping[str, Tensor], prompt: list[int]) -> None:
     model = Transformer(config, tensors)
     cache = model.new_cache()
     model.advance(prompt, cache)
-    assert cache.rewind(25)
+    assert cache.branching_point(25) == 25
+    branch = cache.branch(25)
 
-    continued = model.logits(model.advance([1, 2, 3], cache))
+    continued = model.logits(model.advance([1, 2, 3], branch))
+    gone_on = model.logits(model.advance([1, 2, 3], cache))
 
     fresh = model.logits(model.advance([*prompt[:25], 1, 2, 3], model.new_cache()))[-3:]
     torch.testing.assert_close(continued, fresh, atol=1e-5, rtol=0)
+    fresh = model.logits(model.advance([*prompt, 1, 2, 3], model.new_cache()))[-3:]
+    torch.testing.assert_close(gone_on, fresh, atol=1e-5, rtol=0)
 
 
-def test_a_cache_that_cannot_be_rewound_stays_as_it_is(config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
+def test_no_sequence_branches_off_where_the_window_is_gone(config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
     model = Transformer(config, tensors)
     cache = model.new_cache()
     for _ in range(3):
         model.advance([1] * 250, cache)
 
-    assert not cache.rewind(100)
-    assert cache.length == 750
+    assert cache.branching_point(100) == 0
+    assert cache.branching_point(750) == 750
 
 
 def layer(window: int | None) -> LayerCache:

@@ -1,5 +1,6 @@
 """The training's model must be the engine's model, and a run must go on where it was stopped."""
 
+import asyncio
 import json
 import random
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import torch
 
 from ostinato.engine import reference
-from ostinato.engine.model import Transformer
+from ostinato.engine.interface import Sampling
 from ostinato.engine.torch_engine import TorchEngine
 from ostinato.harmony import Tokenizer
 from ostinato.training.batches import ROW, copying, documents, make_batch, packed_rows
@@ -78,7 +79,13 @@ def test_a_run_goes_on_where_it_was_stopped_and_its_export_runs_in_the_engine(
     weights = torch.load(out / "checkpoint.pt", weights_only=True)["weights"]
     engine = TorchEngine.open(tmp_path / "exported")
     assert engine.vocab_size == tokenizer.vocab_size == shape_of(weights).vocab_size
-    assert isinstance(engine._model, Transformer)
+    assert len(asyncio.run(generated(engine))) == 3
+
+
+async def generated(engine: TorchEngine) -> list[int]:
+    ids = [number async for number in engine.stream([1, 2], sampling=Sampling(max_tokens=3), stop_ids=())]
+    await engine.aclose()
+    return ids
 
 
 def train(out: Path, tokens: int) -> None:

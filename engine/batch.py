@@ -1,0 +1,78 @@
+"""What a model does in one step: several sequences, each with the ids it is to see next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from ostinato.engine.config import ModelConfig
+
+
+class OutOfMemory(Exception):  # noqa: N818  (states a condition)
+    """The memory set aside for keys and values is used up."""
+
+
+class Cache(Protocol):
+    """The keys and values of one sequence. `length` counts the tokens it has seen."""
+
+    @property
+    def length(self) -> int:
+        """Count the tokens seen so far."""
+
+    def mark(self) -> None:
+        """Keep what a sequence needs to branch off here, as far as the cache forgets."""
+
+    def branching_point(self, length: int) -> int:
+        """Return the longest length, `length` at most, at which another sequence can branch off; 0 is none."""
+
+    def branch(self, length: int) -> Self:
+        """Return the cache of a sequence that has seen the first `length` tokens; ask `branching_point` first.
+
+        Raises:
+            OutOfMemory: if there is no room for it.
+        """
+
+    def free(self) -> None:
+        """Give the memory back."""
+
+
+C = TypeVar("C", bound=Cache)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work(Generic[C]):
+    """The ids that one sequence sees in a step. `rows` are the ids whose logits are wanted, None for all.
+
+    `is_exact` asks for the precision of decoding, where a model reads long prompts with less: it must not hang on how
+    much of a prompt fits a step, or what a sequence says would depend on the others.
+    """
+
+    cache: C
+    ids: Sequence[int]
+    wants_logits: bool
+    rows: Sequence[int] | None = None
+    is_exact: bool = True
+
+
+class Model(Protocol[C]):
+    """Weights that can be stepped. `most_ids` is how many ids a step should have at most; `backend` what computes."""
+
+    config: ModelConfig
+    device: torch.device
+    most_ids: int
+    backend: str
+
+    def new_cache(self) -> C:
+        """Return the cache of a sequence that has seen nothing."""
+
+    def step(self, works: Sequence[Work[C]]) -> list[Tensor | None]:
+        """Let each sequence see its ids; return the logits after the last id of those that want them, [V] float32.
+
+        Raises:
+            OutOfMemory: if there is no room for them; no sequence has then moved.
+        """
+
+    def close(self) -> None:
+        """Free what the model holds besides memory."""

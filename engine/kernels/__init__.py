@@ -1,0 +1,1 @@
+"""Compiled kernels: the whole model on the CPU, without torch between its operations."""

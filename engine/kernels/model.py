@@ -1,0 +1,114 @@
+"""KernelModel: a gpt-oss model that runs in the compiled kernels, any number of sequences at once."""
+
+import ctypes
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ostinato.engine.batch import Work
+from ostinato.engine.config import ModelConfig
+from ostinato.engine.kernels.library import Chunk, Form, Library
+from ostinato.engine.kernels.weights import PackedWeights
+from ostinato.engine.pages import PAGE, PagedCache, PagePool
+
+_MOST_GROUP = 16  # queries per key that the kernels take
+
+
+def can_run(config: ModelConfig, *, is_packed: bool) -> bool:
+    """Say whether the kernels take this shape."""
+    widths = config.head_dim, config.hidden_size, config.intermediate_size
+    group = config.num_query_heads // config.num_kv_heads
+    return is_packed and group <= _MOST_GROUP and all(width % 32 == 0 for width in widths)
+
+
+class KernelModel:
+    """The weights, packed, and the memory for keys and values: room for `cache_tokens` tokens of all sequences."""
+
+    most_ids = 512  # in a step
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        tensors: Mapping[str, Tensor],
+        *,
+        library: Library,
+        form: Form,
+        threads: int | None = None,
+        cache_tokens: int | None = None,
+    ) -> None:
+        self.config = config
+        self.device = torch.device("cpu")
+        self.backend = library.kind
+        self._library = library
+        threads = threads or os.cpu_count() or 1
+        self._weights = PackedWeights(config, tensors, library=library, form=form, threads=threads)
+        self._handle: int | None = library.open(self._weights.c_weights, threads)
+        limit = -(-(cache_tokens or config.context_length) // PAGE)
+        layer_bytes = library.page_bytes(self._weights.c_weights.shape)
+        num_sliding = sum(config.window(layer) is not None for layer in range(config.num_layers))
+        self._full = PagePool(max(1, config.num_layers - num_sliding) * layer_bytes, limit=limit)
+        self._sliding = PagePool(max(1, num_sliding) * layer_bytes, limit=limit)
+
+    def new_cache(self) -> PagedCache:
+        """Return the cache of a sequence that has seen nothing."""
+        return PagedCache(self._full, self._sliding, window=self.config.sliding_window)
+
+    def step(self, works: Sequence[Work[PagedCache]]) -> list[Tensor | None]:
+        """Let each sequence see its ids; return the logits after the last id of those that want them, [V] float32.
+
+        Raises:
+            OutOfPages: if the memory for keys and values is used up; no sequence has then moved.
+        """
+        for work in works:
+            work.cache.reach(work.cache.length + len(work.ids))
+        ids = [np.array(work.ids, dtype=np.int32) for work in works]
+        chunks = (Chunk * len(works))(*map(_chunk, works, ids))
+        ends = np.cumsum([len(work.ids) for work in works], dtype=np.int32) - 1
+        wanting = [index for index, work in enumerate(works) if work.wants_logits]
+        only = works[wanting[0]].rows if len(wanting) == 1 else None
+        logits = self._step(chunks, ends[wanting], only)
+        for work in works:
+            work.cache.advance(len(work.ids))
+        found: list[Tensor | None] = [None] * len(works)
+        for index, row in zip(wanting, logits, strict=True):
+            rows = works[index].rows
+            found[index] = row if rows is None or only is not None else row[torch.tensor(rows)]
+        return found
+
+    def close(self) -> None:
+        """Free the threads; the memory goes with the object."""
+        if self._handle is not None:
+            self._library.close(self._handle)
+            self._handle = None
+
+    def _step(self, chunks: "ctypes.Array[Chunk]", rows: NDArray[np.int32], only: Sequence[int] | None) -> Tensor:
+        wanted = None if only is None else np.array(only, dtype=np.int32)
+        width = self.config.vocab_size if wanted is None else len(wanted)
+        logits = torch.empty(len(rows), width)
+        rows = np.ascontiguousarray(rows, dtype=np.int32)
+        self._library.step(
+            self._handle,
+            chunks,
+            len(chunks),
+            rows.ctypes.data,
+            len(rows),
+            None if wanted is None else wanted.ctypes.data,
+            0 if wanted is None else len(wanted),
+            logits.data_ptr(),
+        )
+        return logits
+
+
+def _chunk(work: Work[PagedCache], ids: NDArray[np.int32]) -> Chunk:
+    return Chunk(
+        ids=ids.ctypes.data,
+        begin=work.cache.length,
+        count=len(ids),
+        is_exact=work.is_exact,
+        full_pages=work.cache.full_addresses.ctypes.data,
+        sliding_pages=work.cache.sliding_addresses.ctypes.data,
+    )

@@ -1,0 +1,72 @@
+#include "ostinato_cpu.h"
+
+#include "model.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+using ostinato::Form;
+
+struct ostinato_model {
+    ostinato::Model model;
+};
+
+extern "C" {
+
+int32_t ostinato_is_supported(void) {
+#if defined(__x86_64__)
+#if defined(__AMX_TILE__)
+    unsigned a, b, c, d;
+    constexpr unsigned kBfloat16 = 1u << 22, kTile = 1u << 24, kInt8 = 1u << 25, kAll = kBfloat16 | kTile | kInt8;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & kAll) != kAll || !ostinato::may_use_tiles()) return 0;
+    if (!__builtin_cpu_supports("avx512bf16")) return 0;
+#endif
+#if defined(__AVX512VBMI__)
+    for (const bool has : {__builtin_cpu_supports("avx512f") != 0, __builtin_cpu_supports("avx512bw") != 0,
+                           __builtin_cpu_supports("avx512dq") != 0, __builtin_cpu_supports("avx512vl") != 0,
+                           __builtin_cpu_supports("avx512vbmi") != 0, __builtin_cpu_supports("avx512vnni") != 0})
+        if (!has) return 0;
+#endif
+#if defined(__AVX2__)
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
+#endif
+#endif
+    return 1;
+}
+
+ostinato_model* ostinato_open(const ostinato_weights* weights, int32_t threads) {
+    return new ostinato_model{ostinato::Model(*weights, threads)};
+}
+
+void ostinato_close(ostinato_model* model) { delete model; }
+
+void ostinato_step(ostinato_model* model, const ostinato_chunk* chunks, int32_t count, const int32_t* rows,
+                   int32_t num_rows, const int32_t* only, int32_t num_only, float* logits) {
+    model->model.step(chunks, count, rows, num_rows, only, num_only, logits);
+}
+
+size_t ostinato_page_bytes(const ostinato_shape* shape) {
+    return static_cast<size_t>(shape->kv_heads) * ostinato::kPage * shape->head_dim * 2 * sizeof(uint16_t);
+}
+
+size_t ostinato_panel_bytes(int32_t form, int32_t inputs) { return ostinato::panel_bytes(static_cast<Form>(form), inputs); }
+
+void ostinato_pack(int32_t form, const void* source, const uint8_t* group_scales, int32_t rows, int32_t inputs,
+                   uint8_t* panels, float* scales) {
+    const size_t bytes = ostinato::panel_bytes(static_cast<Form>(form), inputs);
+    for (int first = 0; first < rows; first += ostinato::kRows, panels += bytes) {
+        const int count = std::min(ostinato::kRows, rows - first);
+        const auto* numbers = static_cast<const uint16_t*>(source) + static_cast<size_t>(first) * inputs;
+        const size_t groups = static_cast<size_t>(first) * (inputs / ostinato::kGroup);
+        switch (static_cast<Form>(form)) {
+            case Form::kInt8: ostinato::pack_int8(numbers, count, inputs, panels, scales + first); break;
+            case Form::kBfloat16: ostinato::pack_bfloat16(numbers, count, inputs, panels); break;
+            default:
+                ostinato::pack_mxfp4(static_cast<const uint8_t*>(source) + groups * 16, group_scales + groups, count,
+                                     inputs, panels);
+        }
+    }
+}
+
+}

@@ -1,0 +1,63 @@
+// Panels: how weights lie in memory. Sixteen rows of a matrix stand together and are read from front to back, once, so
+// that a matrix times a vector is one stream from memory. Inputs are padded with zeros to a multiple of 64, rows to 16.
+//
+//   int8      per 64 inputs: 16 rows x 64 bytes; one float scale a row is kept apart
+//   bfloat16  per 32 inputs: 16 rows x 64 bytes
+//   MXFP4     first the scales, per 64 inputs 16 rows x 2 bytes, the whole rounded up to 64 bytes;
+//             then the nibbles as published, per 64 inputs 16 rows x 32 bytes
+//
+// All three are also the tiles that AMX multiplies: 16 rows of 64 bytes.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace ostinato {
+
+constexpr int kRows = 16;    // rows of a panel
+constexpr int kInputs = 64;  // inputs are padded to a multiple of this
+constexpr int kGroup = 32;   // inputs that share an MXFP4 scale
+
+enum class Form : int32_t { kInt8 = 0, kBfloat16 = 1, kMxfp4 = 2 };
+
+inline int round_up(int value, int step) { return (value + step - 1) / step * step; }
+
+inline float from_bfloat16(uint16_t bits) {
+    const uint32_t wide = static_cast<uint32_t>(bits) << 16;
+    float value;
+    std::memcpy(&value, &wide, 4);
+    return value;
+}
+
+inline uint16_t to_bfloat16(float value) {  // to nearest, ties to even; NaN stays NaN
+    uint32_t bits;
+    std::memcpy(&bits, &value, 4);
+    if ((bits & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>(bits >> 16 | 0x40);
+    return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+inline size_t scale_bytes(int inputs) { return round_up(round_up(inputs, kInputs) / kInputs * 32, 64); }
+
+inline size_t panel_bytes(Form form, int inputs) {
+    const size_t padded = round_up(inputs, kInputs);
+    switch (form) {
+        case Form::kInt8: return padded * kRows;
+        case Form::kBfloat16: return padded * kRows * 2;
+        default: return scale_bytes(inputs) + padded * kRows / 2;
+    }
+}
+
+inline int num_panels(int rows) { return (rows + kRows - 1) / kRows; }
+
+// Pack the rows of one panel; fewer than 16 leave the rest zero. `source` holds rows of `inputs` bfloat16.
+void pack_bfloat16(const uint16_t* source, int rows, int inputs, uint8_t* panel);
+
+// As above, rounded to int8 by each row's largest value; the scales of the 16 rows go to `scales`.
+void pack_int8(const uint16_t* source, int rows, int inputs, uint8_t* panel, float* scales);
+
+// As above from the published blocks, rows of inputs / 32 groups of 16 bytes, and their scales.
+void pack_mxfp4(const uint8_t* blocks, const uint8_t* group_scales, int rows, int inputs, uint8_t* panel);
+
+}  // namespace ostinato

@@ -1,0 +1,108 @@
+"""Many streams on one model, on the embedded one in kernels and in torch."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from ostinato.engine.checkpoint import Checkpoint
+from ostinato.engine.interface import EngineError, Sampling, Usage
+from ostinato.engine.kernels.library import Form, best_library
+from ostinato.engine.kernels.model import KernelModel
+from ostinato.engine.nano import folder
+from ostinato.engine.torch_engine import TorchEngine
+
+needs_kernels = pytest.mark.skipif(best_library() is None, reason="no kernels were built: there was no C++ compiler")
+PROMPT = [(7 * index) % 2000 for index in range(300)]
+
+
+@pytest.fixture(params=[pytest.param(True, marks=needs_kernels), False], ids=["kernels", "torch"])
+async def engine(request: pytest.FixtureRequest) -> AsyncIterator[TorchEngine]:
+    engine = TorchEngine.open(folder(), threads=1, uses_kernels=request.param)
+    yield engine
+    await engine.aclose()
+
+
+async def ids_of(engine: TorchEngine, prompt: Sequence[int], count: int = 30) -> tuple[list[int], Usage]:
+    stream = engine.stream(prompt, sampling=Sampling(temperature=0.0, max_tokens=count), stop_ids=())
+    return [number async for number in stream], stream.usage
+
+
+@pytest.mark.parametrize("uses_kernels", [pytest.param(True, marks=needs_kernels), False], ids=["kernels", "torch"])
+async def test_many_streams_get_what_each_would_get_alone(uses_kernels: bool) -> None:
+    prompts = [[start, *PROMPT[: 10 + 25 * start]] for start in range(10)]
+    crowd = TorchEngine.open(folder(), threads=1, uses_kernels=uses_kernels)
+
+    together = await asyncio.gather(*(ids_of(crowd, prompt) for prompt in prompts))
+
+    single = TorchEngine.open(folder(), threads=1, uses_kernels=uses_kernels)
+    alone = [await ids_of(single, prompt) for prompt in prompts]
+    assert [ids for ids, _ in together] == [ids for ids, _ in alone]
+    await crowd.aclose()
+    await single.aclose()
+
+
+async def test_a_long_prompt_does_not_hold_up_those_who_wait_for_their_next_id(engine: TorchEngine) -> None:
+    stream = engine.stream([1, 2, 3], sampling=Sampling(temperature=0.0, max_tokens=500), stop_ids=())
+    await anext(stream)
+    reading = asyncio.create_task(ids_of(engine, PROMPT * 10, 1))
+
+    ids_meanwhile = 0
+    while not reading.done():
+        await anext(stream)
+        ids_meanwhile += 1
+
+    assert ids_meanwhile > 10
+    await stream.aclose()
+
+
+async def test_the_next_turn_sees_only_what_is_new_though_the_reasoning_is_left_out(engine: TorchEngine) -> None:
+    reasoning, _ = await ids_of(engine, PROMPT, 200)
+
+    _, continued = await ids_of(engine, [*PROMPT, *reasoning, 5, 6])
+    _, without = await ids_of(engine, [*PROMPT, 9, 9, 9])
+
+    assert continued.cached == len(PROMPT) + len(reasoning) - 1
+    assert without.cached == len(PROMPT)
+
+
+async def test_streams_share_the_beginning_of_one_that_is_still_at_work(engine: TorchEngine) -> None:
+    stream = engine.stream(PROMPT, sampling=Sampling(temperature=0.0), stop_ids=())
+    await anext(stream)
+
+    _, usage = await ids_of(engine, [*PROMPT, 1, 2])
+
+    assert usage.cached == len(PROMPT)
+    await stream.aclose()
+
+
+@needs_kernels
+async def test_streams_that_do_not_fit_the_memory_together_wait_for_each_other() -> None:
+    prompts = [[start, *PROMPT] for start in range(6)]
+    wide, narrow = small_engine(cache_tokens=4096), small_engine(cache_tokens=800)
+
+    together = await asyncio.gather(*(ids_of(narrow, prompt, 100) for prompt in prompts))
+
+    assert [ids for ids, _ in together] == [(await ids_of(wide, prompt, 100))[0] for prompt in prompts]
+    await wide.aclose()
+    await narrow.aclose()
+
+
+@needs_kernels
+async def test_a_stream_that_does_not_fit_the_memory_alone_says_so() -> None:
+    engine = small_engine(cache_tokens=320)
+
+    with pytest.raises(EngineError, match="does not fit the memory for keys and values; open the engine with more"):
+        await ids_of(engine, PROMPT, 100)
+
+    assert len((await ids_of(engine, PROMPT[:50]))[0]) == 30
+    await engine.aclose()
+
+
+def small_engine(*, cache_tokens: int) -> TorchEngine:
+    checkpoint, library = Checkpoint.open(folder()), best_library()
+    assert library is not None
+    model = KernelModel(
+        checkpoint.config, checkpoint, library=library, form=Form.BFLOAT16, threads=1, cache_tokens=cache_tokens
+    )
+    return TorchEngine(model)
