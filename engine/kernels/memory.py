@@ -2,6 +2,8 @@
 
 import ctypes
 import mmap
+import os
+from pathlib import Path
 
 _HUGE = 2**21
 
@@ -21,3 +23,12 @@ class HugeMemory:
         self.address = start + -start % _HUGE
         if hasattr(mmap, "MADV_HUGEPAGE"):
             self._map.madvise(mmap.MADV_HUGEPAGE)
+
+
+def available_bytes() -> int:
+    """Return how much memory programs can still take without others being pushed out, as far as the system tells."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4

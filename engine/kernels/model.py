@@ -12,6 +12,7 @@ from torch import Tensor
 from ostinato.engine.batch import Work
 from ostinato.engine.config import ModelConfig
 from ostinato.engine.kernels.library import Chunk, Form, Library
+from ostinato.engine.kernels.memory import available_bytes
 from ostinato.engine.kernels.weights import PackedWeights
 from ostinato.engine.pages import PAGE, PagedCache, PagePool
 
@@ -26,7 +27,10 @@ def can_run(config: ModelConfig, *, is_packed: bool) -> bool:
 
 
 class KernelModel:
-    """The weights, packed, and the memory for keys and values: room for `cache_tokens` tokens of all sequences."""
+    """The weights, packed, and the memory for keys and values: room for `cache_tokens` tokens of all sequences.
+
+    `cache_tokens` None is what half of the memory holds that the weights leave. It is taken as it is needed.
+    """
 
     most_ids = 512  # in a step
 
@@ -47,11 +51,15 @@ class KernelModel:
         threads = threads or os.cpu_count() or 1
         self._weights = PackedWeights(config, tensors, library=library, form=form, threads=threads)
         self._handle: int | None = library.open(self._weights.c_weights, threads)
-        limit = -(-(cache_tokens or config.context_length) // PAGE)
         layer_bytes = library.page_bytes(self._weights.c_weights.shape)
         num_sliding = sum(config.window(layer) is not None for layer in range(config.num_layers))
-        self._full = PagePool(max(1, config.num_layers - num_sliding) * layer_bytes, limit=limit)
-        self._sliding = PagePool(max(1, num_sliding) * layer_bytes, limit=limit)
+        full_bytes, sliding_bytes = (
+            max(1, config.num_layers - num_sliding) * layer_bytes,
+            max(1, num_sliding) * layer_bytes,
+        )
+        limit = -(-cache_tokens // PAGE) if cache_tokens else _fitting_pages(full_bytes)
+        self._full = PagePool(full_bytes, limit=limit)
+        self._sliding = PagePool(sliding_bytes, limit=limit)
 
     def new_cache(self) -> PagedCache:
         """Return the cache of a sequence that has seen nothing."""
@@ -101,6 +109,11 @@ class KernelModel:
             logits.data_ptr(),
         )
         return logits
+
+
+def _fitting_pages(full_bytes: int) -> int:
+    """Return how many pages may be taken: half of the memory that is left, as sliding pages are soon given back."""
+    return max(16, available_bytes() // 2 // full_bytes)
 
 
 def _chunk(work: Work[PagedCache], ids: NDArray[np.int32]) -> Chunk:

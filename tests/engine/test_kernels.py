@@ -4,6 +4,7 @@ Keys, values and the activations of long prompts are bfloat16, so the error is r
 ones are asked could hang on the last bit.
 """
 
+import mmap
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from ostinato.engine.batch import OutOfMemory, Work
 from ostinato.engine.checkpoint import Checkpoint, save_checkpoint
 from ostinato.engine.config import ModelConfig, Rope, alternating
 from ostinato.engine.kernels.library import Form, libraries
+from ostinato.engine.kernels.memory import available_bytes
 from ostinato.engine.kernels.model import KernelModel, can_run
 from ostinato.engine.model import Transformer
 from ostinato.engine.pages import PagedCache
@@ -178,6 +180,20 @@ def test_memory_that_runs_out_is_said_before_anything_moves(
     step(model, model.new_cache(), ids[:64])
 
 
+def test_the_memory_for_keys_and_values_is_taken_as_it_is_needed(
+    checkpoints: Callable[..., Checkpoint], ids: list[int]
+) -> None:
+    model = opened(checkpoints(BASE), KINDS[0], Form.BFLOAT16)
+    before = resident_bytes()
+
+    cache = model.new_cache()
+    for _ in range(3):
+        step(model, cache, ids)
+
+    assert available_bytes() > 2**24
+    assert resident_bytes() - before < 2**28
+
+
 def test_only_shapes_that_the_kernels_take_are_given_to_them() -> None:
     assert can_run(BASE, is_packed=True)
     assert not can_run(BASE, is_packed=False)
@@ -188,6 +204,10 @@ def test_only_shapes_that_the_kernels_take_are_given_to_them() -> None:
 def gentle(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Halve the weights but those of the norms, so that an error does not grow from layer to layer."""
     return {name: tensor if name.endswith("norm.weight") else 0.5 * tensor for name, tensor in tensors.items()}
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
 
 
 def opened(checkpoint: Checkpoint, kind: str, form: Form, *, threads: int = 2, **options: int) -> KernelModel:
