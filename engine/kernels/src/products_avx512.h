@@ -9,7 +9,7 @@
 
 namespace ostinato {
 
-constexpr int kAhead = 4096;  // bytes the panels are fetched ahead; the hardware does not follow them well by itself
+constexpr int kAhead = 2048;  // bytes the panels are fetched ahead; the hardware does not follow them well by itself
 
 inline void fetch_ahead(const void* address) {
     _mm_prefetch(static_cast<const char*>(address) + kAhead, _MM_HINT_T0);
