@@ -25,7 +25,7 @@ class Scheduler(Generic[C]):
         self._model = model
         self._prefixes: PrefixCache[C] = PrefixCache()
         self._generations: list[Generation[C]] = []  # in the order they came
-        self._waiting: set[Generation[C]] = set()  # for memory, until another one is done
+        self.waiting: set[Generation[C]] = set()  # for memory, until another one is done
 
     def add(self, generation: Generation[C]) -> None:
         """Begin with a generation's cache, so that it can say what is cached; it may have to wait for memory."""
@@ -37,7 +37,7 @@ class Scheduler(Generic[C]):
         if generation not in self._generations:
             return
         self._generations.remove(generation)
-        self._waiting.clear()
+        self.waiting.clear()
         if generation.cache is not None:
             self._prefixes.keep(generation.ids, generation.cache)
             generation.cache = None
@@ -75,7 +75,7 @@ class Scheduler(Generic[C]):
 
     def _admit(self, generation: Generation[C]) -> None:
         """Give a generation a cache, with the longest beginning that another has seen."""
-        if generation.cache is not None or generation.is_finished or generation in self._waiting:
+        if generation.cache is not None or generation.is_finished or generation in self.waiting:
             return
         others = [(other.ids, other.cache) for other in self._generations if other.cache is not None]
         try:
@@ -100,7 +100,6 @@ class Scheduler(Generic[C]):
             if logits is not None:
                 generation.take(logits)
             if generation.is_finished:
-                work.cache.mark()
                 self.remove(generation)
 
     def _make_room(self, able: "list[Generation[C]]") -> "list[Generation[C]]":
@@ -117,5 +116,5 @@ class Scheduler(Generic[C]):
         assert last.cache is not None
         last.cache.free()
         last.cache = None
-        self._waiting.add(last)
+        self.waiting.add(last)
         return [generation for generation in able if generation is not last]

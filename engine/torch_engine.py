@@ -153,7 +153,7 @@ class TorchStream:
             raise error or StopAsyncIteration
         self.usage.sampled += 1
         number = self._ids.popleft()
-        self._worker.was_read(self)
+        self._worker.count_ahead(self, -1)
         return number
 
     async def aclose(self) -> None:
@@ -165,7 +165,7 @@ class TorchStream:
 
     def hand_over(self, ids: list[int], *, is_over: bool, error: BaseException | None = None) -> None:
         """Give the reader what it waits for; called from the worker's thread."""
-        self.ahead += len(ids)
+        self._worker.count_ahead(self, len(ids))
         assert self._loop is not None
         try:
             self._loop.call_soon_threadsafe(self._receive, ids, is_over, error)
@@ -209,18 +209,20 @@ class _Worker:
         Raises:
             EngineError: if the engine is closed.
         """
-        self._order(lambda: self._add(stream, begin))
+        with self._condition:
+            if self._is_closed:
+                raise EngineError("the engine was closed while it generated")
+            self._order(lambda: self._add(stream, begin))
 
     def remove(self, stream: TorchStream) -> None:
         """Serve a stream no more."""
         with self._condition:
-            self._orders.append(lambda: self._remove(stream))
-            self._condition.notify()
+            self._order(lambda: self._remove(stream))
 
-    def was_read(self, stream: TorchStream) -> None:
-        """Note that the reader took an id."""
+    def count_ahead(self, stream: TorchStream, change: int) -> None:
+        """Note that ids were handed over, or that the reader took one; both threads count, so under the lock."""
         with self._condition:
-            stream.ahead -= 1
+            stream.ahead += change
             self._condition.notify()
 
     def close(self) -> None:
@@ -231,11 +233,8 @@ class _Worker:
         self._thread.join()
 
     def _order(self, order: Callable[[], None]) -> None:
-        with self._condition:
-            if self._is_closed:
-                raise EngineError("the engine was closed while it generated")
-            self._orders.append(order)
-            self._condition.notify()
+        self._orders.append(order)
+        self._condition.notify()
 
     def _run(self) -> None:
         if self._threads is not None:
@@ -243,11 +242,12 @@ class _Worker:
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._is_closed or self._orders or self._wanting())
-                if self._is_closed:
-                    break
                 orders, self._orders = self._orders, deque()
+                is_closed = self._is_closed
             for order in orders:
                 order()
+            if is_closed:
+                break
             self._step(self._wanting())
         for stream in self._streams:
             stream.hand_over([], is_over=True, error=EngineError("the engine was closed while it generated"))
@@ -255,7 +255,9 @@ class _Worker:
         self._model.close()
 
     def _wanting(self) -> list[TorchStream]:
-        return [stream for stream in self._streams if stream.ahead < _AHEAD]
+        """Return the streams that can go on: their readers keep up, and they do not wait for memory."""
+        waiting = self._scheduler.waiting
+        return [each for each in self._streams if each.ahead < _AHEAD and each.generation not in waiting]
 
     def _step(self, wanting: list[TorchStream]) -> None:
         generations = [stream.generation for stream in wanting if stream.generation is not None]

@@ -69,7 +69,7 @@ class KernelModel:
         """Let each sequence see its ids; return the logits after the last id of those that want them, [V] float32.
 
         Raises:
-            OutOfPages: if the memory for keys and values is used up; no sequence has then moved.
+            OutOfMemory: if the memory for keys and values is used up; no sequence has then moved.
         """
         for work in works:
             work.cache.reach(work.cache.length + len(work.ids))

@@ -85,14 +85,17 @@ class PackedWeights:
     def _dense(self, names: Sequence[str], bias: Sequence[str] | None) -> Matrix:
         weight_OI = torch.cat([self._tensors[name].to(torch.bfloat16) for name in names]).contiguous()
         rows, inputs = weight_OI.shape
-        panels, scales = self._room(self._form, -(-rows // ROWS), inputs)
+        num_panels = -(-rows // ROWS)
+        panels = self._room(self._form, num_panels, inputs)
+        scales = np.zeros(num_panels * ROWS, dtype=np.float32) if self._form is Form.INT8 else None
+        self._kept.append(scales)
         self._pack(self._form, (weight_OI, None), panels, scales)
         return Matrix(
             form=self._form,
             rows=rows,
             inputs=inputs,
             panels=panels.address,
-            scales=scales.ctypes.data if self._form is Form.INT8 else None,
+            scales=None if scales is None else scales.ctypes.data,
             bias=None if bias is None else self._kept_floats(torch.cat([self._tensors[name] for name in bias])),
         )
 
@@ -100,7 +103,7 @@ class PackedWeights:
         blocks_EOGB, scales_EOG = self._tensors[f"{name}_blocks"], self._tensors[f"{name}_scales"]
         experts, rows, groups, _ = blocks_EOGB.shape
         inputs, per_expert = groups * 32, -(-rows // ROWS)
-        panels, _ = self._room(Form.MXFP4, experts * per_expert, inputs)
+        panels = self._room(Form.MXFP4, experts * per_expert, inputs)
         size = per_expert * self._library.panel_bytes(Form.MXFP4, inputs)
         for expert in range(experts):
             source = blocks_EOGB[expert].contiguous(), scales_EOG[expert].contiguous()
@@ -108,11 +111,10 @@ class PackedWeights:
         bias = self._floats(f"{name}_bias")
         return Matrix(form=Form.MXFP4, rows=rows, inputs=inputs, panels=panels.address, scales=None, bias=bias)
 
-    def _room(self, form: Form, num_panels: int, inputs: int) -> tuple[HugeMemory, NDArray[np.float32]]:
+    def _room(self, form: Form, num_panels: int, inputs: int) -> HugeMemory:
         panels = HugeMemory(num_panels * self._library.panel_bytes(form, inputs) + _PREFETCHED)
-        scales = np.zeros(num_panels * ROWS, dtype=np.float32)
-        self._kept += [panels, scales]
-        return panels, scales
+        self._kept.append(panels)
+        return panels
 
     def _pack(
         self,

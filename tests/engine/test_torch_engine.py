@@ -352,6 +352,20 @@ async def test_a_closed_engine_says_so(config: ModelConfig, tensors: Mapping[str
     assert engine.held_tokens == 0
 
 
+async def test_a_stream_that_begins_as_the_engine_closes_hears_of_it(
+    config: ModelConfig, tensors: Mapping[str, Tensor], prompt: list[int]
+) -> None:
+    for _ in range(20):
+        engine = TorchEngine(Transformer(config, tensors))
+        waiting = asyncio.create_task(anext(engine.stream(prompt * 20, sampling=GREEDY, stop_ids=())))
+        await asyncio.sleep(0)
+
+        await engine.aclose()
+
+        (heard,) = await asyncio.wait_for(asyncio.gather(waiting, return_exceptions=True), 30)
+        assert isinstance(heard, EngineError)
+
+
 async def test_the_number_of_threads_is_set_where_it_computes(
     config: ModelConfig, tensors: Mapping[str, Tensor]
 ) -> None:

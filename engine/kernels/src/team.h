@@ -45,7 +45,6 @@ class Team {
     // Call body(member) on every member, the caller being member 0, and return when all are done.
     void run(const std::function<void(int)>& body) {
         body_ = &body;
-        next_counter_ = 0;
         for (auto& counter : counters_) counter.value.store(0, std::memory_order_relaxed);
         start_.fetch_add(1, std::memory_order_release);
         start_.notify_all();
@@ -98,7 +97,6 @@ class Team {
     const int size_;
     std::vector<std::thread> threads_;
     const std::function<void(int)>* body_ = nullptr;
-    int next_counter_ = 0;
     std::atomic<bool> is_over_{false};
     alignas(64) std::atomic<uint32_t> start_{0};
     alignas(64) std::atomic<int> arrived_{0};
