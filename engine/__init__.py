@@ -11,6 +11,7 @@ from ostinato.engine.interface import (
     EngineError,
     PromptTooLong,
     Sampling,
+    TokenLogprob,
     TokenStream,
     Usage,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "PromptTooLong",
     "Sampling",
     "ScriptedEngine",
+    "TokenLogprob",
     "TokenStream",
     "Usage",
 ]

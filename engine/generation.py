@@ -1,17 +1,15 @@
 """Generation: one sequence being continued, step by step, without threads or an event loop."""
 
-# ruff: noqa: N803  (tensor names carry their shape)
-# V vocabulary
-
 from collections.abc import Collection, Sequence
 from typing import Generic
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ostinato.engine.batch import C, Model, Work
 from ostinato.engine.config import ModelConfig
-from ostinato.engine.interface import Constraint, EngineError, PromptTooLong, Sampling
+from ostinato.engine.interface import Constraint, EngineError, PromptTooLong, Sampling, TokenLogprob
 from ostinato.engine.mask import Masks
 from ostinato.engine.sampler import Sampler
 
@@ -23,7 +21,8 @@ class Generation(Generic[C]):
     """One sequence. A step takes its `work`, and `take` chooses an id by what came of it.
 
     Ids that a constraint forces are not computed: they are appended together, and seen with the next id's step.
-    `new_ids` are the ids it brought since they were last read. `cache` is None while it waits.
+    `new_ids` are the ids it brought since they were last read, and `new_logprobs` how likely each was, if that was
+    asked for. `cache` is None while it waits.
     """
 
     def __init__(
@@ -40,9 +39,12 @@ class Generation(Generic[C]):
         self.num_prompt = len(self.ids)
         self.cache: C | None = None
         self.new_ids: list[int] = []
+        self.new_logprobs: list[TokenLogprob] = []
         self._stop_ids = frozenset(stop_ids)
         self._constraint, self._masks = constraint, Masks(device=model.device)
-        self._sampler = Sampler(sampling, device=model.device)
+        self._mask: NDArray[np.uint8] | None = None  # what may come next is in one of these, or anything may
+        self._rows: Sequence[int] | None = None
+        self._sampler = Sampler(sampling, vocab_size=model.config.vocab_size)
         room = model.config.context_length - self.num_prompt
         self._limit = room if sampling.max_tokens is None else min(room, sampling.max_tokens)
         self._num_sampled = 0
@@ -73,39 +75,35 @@ class Generation(Generic[C]):
         is_exact = begin >= self._exact_from
         return Work(cache=self.cache, ids=self.ids[begin:end], wants_logits=is_last, rows=rows, is_exact=is_exact)
 
-    def take(self, logits_V: Tensor) -> None:
-        """Choose the next id by the logits that came of the work, and take those that are forced after it."""
-        allowed = self._constraint.allowed() if self._constraint else None
-        if allowed is None:
-            self._add(self._sampler.choose(logits_V))
-        elif isinstance(allowed, np.ndarray):
-            self._add(self._sampler.choose(self._masks.apply(logits_V, allowed)))
-        else:
-            self._add(sorted(allowed)[self._sampler.choose(logits_V)])
+    def take(self, logits: Tensor) -> None:
+        """Choose the next id by the logits of one row of the work, and take those that are forced after it."""
+        if self._mask is not None:
+            logits = self._masks.apply(logits, self._mask)
+        self._add(*self._sampler.choose(logits, self._rows))
         self._take_forced()
-
-    @property
-    def _rows(self) -> Sequence[int] | None:
-        """The ids whose logits the next choice needs; sorted, so that equals are chosen between as among all."""
-        allowed = self._constraint.allowed() if self._constraint else None
-        return None if allowed is None or isinstance(allowed, np.ndarray) else sorted(allowed)
 
     def _take_forced(self) -> None:
         """Take ids as long as there is no choice; where nothing is allowed, the generation is over."""
         while self._constraint and not self.is_finished:
             allowed = self._constraint.allowed()
-            if isinstance(allowed, np.ndarray) or len(allowed) > 1:
+            if isinstance(allowed, np.ndarray):
+                self._mask, self._rows = allowed, None
+                return
+            if len(allowed) > 1:
+                self._mask, self._rows = None, sorted(allowed)  # of equals the first is chosen, as among all
                 return
             if not allowed:
                 self.is_finished = True
                 return
-            self._add(allowed[0])
+            self._add(*self._sampler.take(allowed[0]))
 
-    def _add(self, token: int) -> None:
+    def _add(self, token: int, logprob: TokenLogprob | None) -> None:
         if self._constraint:
             self._constraint.accept(token)
         self._num_sampled += 1
         self.new_ids.append(token)
+        if logprob is not None:
+            self.new_logprobs.append(logprob)
         self.is_finished = token in self._stop_ids or self._num_sampled == self._limit
         if not self.is_finished:
             self.ids.append(token)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Self
 
-from ostinato.engine.interface import Constraint, EngineError, Sampling, Usage
+from ostinato.engine.interface import Constraint, EngineError, Sampling, TokenLogprob, Usage
 
 
 class ScriptedEngine:
@@ -56,6 +56,7 @@ class ScriptedStream:
 
     def __init__(self, ids: Iterator[int], usage: Usage, constraint: Constraint | None = None) -> None:
         self.usage = usage
+        self.logprobs: list[TokenLogprob] = []
         self._ids = ids
         self._constraint = constraint
 

@@ -20,7 +20,7 @@ from ostinato.engine.checkpoint import Checkpoint
 from ostinato.engine.config import ModelConfig
 from ostinato.engine.experts import ExpertForm
 from ostinato.engine.generation import Generation
-from ostinato.engine.interface import Constraint, EngineError, Sampling, Usage
+from ostinato.engine.interface import Constraint, EngineError, Sampling, TokenLogprob, Usage
 from ostinato.engine.kernels.library import Form, best_library
 from ostinato.engine.layouts import tensor_shapes
 from ostinato.engine.model import Transformer
@@ -121,6 +121,7 @@ class TorchStream:
 
     def __init__(self, worker: "_Worker", begin: Callable[[], Generation[Any]], usage: Usage) -> None:
         self.usage = usage
+        self.logprobs: list[TokenLogprob] = []
         self.generation: Generation[Any] | None = None
         self.ahead = 0  # ids handed over that were not read
         self._worker = worker
@@ -128,6 +129,7 @@ class TorchStream:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._arrived = asyncio.Event()
         self._ids: deque[int] = deque()
+        self._logprobs: deque[TokenLogprob] = deque()
         self._is_over = False
         self._error: BaseException | None = None
 
@@ -153,6 +155,8 @@ class TorchStream:
             raise error or StopAsyncIteration
         self.usage.sampled += 1
         number = self._ids.popleft()
+        if self._logprobs:
+            self.logprobs.append(self._logprobs.popleft())
         self._worker.count_ahead(self, -1)
         return number
 
@@ -163,12 +167,19 @@ class TorchStream:
         self._arrived.set()
         self._worker.remove(self)
 
-    def hand_over(self, ids: list[int], *, is_over: bool, error: BaseException | None = None) -> None:
+    def hand_over(
+        self,
+        ids: list[int],
+        logprobs: Sequence[TokenLogprob] = (),
+        *,
+        is_over: bool,
+        error: BaseException | None = None,
+    ) -> None:
         """Give the reader what it waits for; called from the worker's thread."""
         self._worker.count_ahead(self, len(ids))
         assert self._loop is not None
         try:
-            self._loop.call_soon_threadsafe(self._receive, ids, is_over, error)
+            self._loop.call_soon_threadsafe(self._receive, ids, logprobs, is_over, error)
         except RuntimeError:
             self._worker.remove(self)  # the reader's event loop is gone
 
@@ -177,9 +188,12 @@ class TorchStream:
         self.generation = generation
         self.usage.cached = generation.cache.length if generation.cache else 0
 
-    def _receive(self, ids: list[int], is_over: bool, error: BaseException | None) -> None:
+    def _receive(
+        self, ids: list[int], logprobs: Sequence[TokenLogprob], is_over: bool, error: BaseException | None
+    ) -> None:
         if not self._is_over:
             self._ids.extend(ids)
+            self._logprobs.extend(logprobs)
             self._is_over, self._error = is_over, error
         self._arrived.set()
 
@@ -278,9 +292,10 @@ class _Worker:
         if generation is None or not (generation.new_ids or generation.is_finished):
             return
         ids, generation.new_ids = generation.new_ids, []
+        logprobs, generation.new_logprobs = generation.new_logprobs, []
         if generation.is_finished:
             self._remove(stream)
-        stream.hand_over(ids, is_over=generation.is_finished)
+        stream.hand_over(ids, logprobs, is_over=generation.is_finished)
 
     def _add(self, stream: TorchStream, begin: Callable[[], Generation[Any]]) -> None:
         try:

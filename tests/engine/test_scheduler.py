@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,10 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[TorchEngine]:
     await engine.aclose()
 
 
+async def sampled_ids(engine: TorchEngine, prompt: Sequence[int], sampling: Sampling) -> list[int]:
+    return [number async for number in engine.stream(prompt, sampling=sampling, stop_ids=())]
+
+
 async def ids_of(engine: TorchEngine, prompt: Sequence[int], count: int = 30) -> tuple[list[int], Usage]:
     stream = engine.stream(prompt, sampling=Sampling(temperature=0.0, max_tokens=count), stop_ids=())
     return [number async for number in stream], stream.usage
@@ -40,6 +45,19 @@ async def test_many_streams_get_what_each_would_get_alone(uses_kernels: bool) ->
     assert [ids for ids, _ in together] == [ids for ids, _ in alone]
     await crowd.aclose()
     await single.aclose()
+
+
+@pytest.mark.parametrize("uses_kernels", [pytest.param(True, marks=needs_kernels), False], ids=["kernels", "torch"])
+async def test_a_seed_gives_the_same_ids_beside_others_and_with_any_number_of_threads(uses_kernels: bool) -> None:
+    sampling = Sampling(seed=11, temperature=1.5, top_p=0.98, presence_penalty=0.2, max_tokens=60)
+    found = []
+    for threads, beside in ((1, 0), (1, 5), (2, 0), (2, 5)):
+        engine = TorchEngine.open(folder(), threads=threads, uses_kernels=uses_kernels)
+        others = [sampled_ids(engine, [start, *PROMPT], replace(sampling, seed=start)) for start in range(beside)]
+        found.append((await asyncio.gather(sampled_ids(engine, PROMPT, sampling), *others))[0])
+        await engine.aclose()
+
+    assert found == [found[0]] * 4
 
 
 async def test_a_long_prompt_does_not_hold_up_those_who_wait_for_their_next_id(engine: TorchEngine) -> None:

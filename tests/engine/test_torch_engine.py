@@ -152,9 +152,9 @@ async def test_what_is_not_allowed_is_never_chosen(
 
     chosen = await ids_of(engine, prompt, sampling, constraint=Script(*[few] * 6))
 
-    sampler, ids = Sampler(sampling), list(prompt)
+    sampler, ids = Sampler(sampling, vocab_size=97), list(prompt)
     for _ in range(6):
-        ids.append(sampler.choose(model.logits(model.advance(ids, model.new_cache())[-1:])[0, :9]))
+        ids.append(sampler.choose(model.logits(model.advance(ids, model.new_cache())[-1:])[0, :9])[0])
     assert chosen == ids[len(prompt) :]
     await engine.aclose()
 
@@ -199,6 +199,87 @@ async def test_what_is_forced_is_not_computed_but_read_in_one_step(
     assert Counting.heads == [97, 2]
     assert await ids_of(engine, [*prompt, *ids, 1]) == await fresh_ids(config, tensors, [*prompt, *ids, 1])
     await engine.aclose()
+
+
+async def test_a_constraint_is_asked_once_for_each_id(engine: TorchEngine, prompt: list[int]) -> None:
+    class Asked(Script):
+        times = 0
+
+        def allowed(self) -> Allowed:
+            self.times += 1
+            return super().allowed()
+
+    constraint = Asked([5], ALL, LOW, (3, 1, 2), [7], ALL)
+
+    assert len(await ids_of(engine, prompt, constraint=constraint)) == 6
+    assert constraint.times == 7  # at the end nothing is left
+
+
+@pytest.mark.parametrize("few", [LOW, tuple(range(9))], ids=["bits", "ids"])
+@pytest.mark.parametrize(
+    "settings",
+    [{"logit_bias": {4: 100, 30: 100}}, {"logit_bias": {4: float("inf"), 30: float("inf")}}],
+    ids=["bias", "exclusive"],
+)
+async def test_a_bias_chooses_among_what_is_allowed(
+    few: Allowed, settings: dict[str, Any], engine: TorchEngine, prompt: list[int]
+) -> None:
+    sampling = Sampling(max_tokens=3, **settings)
+
+    assert await ids_of(engine, prompt, sampling, constraint=Script(*[few] * 3)) == [4, 4, 4]
+    assert set(await ids_of(engine, prompt, sampling)) <= {4, 30}
+
+
+@pytest.mark.parametrize("few", [LOW, tuple(range(9)), None], ids=["bits", "ids", "free"])
+async def test_penalties_keep_ids_from_coming_again(
+    few: "Allowed | None", engine: TorchEngine, prompt: list[int]
+) -> None:
+    constraint = None if few is None else Script([2], *[few] * 8)
+    sampling = Sampling(temperature=0, presence_penalty=2, frequency_penalty=2, repetition_penalty=1e6, max_tokens=9)
+
+    ids = await ids_of(engine, [1] * 40, sampling, constraint=constraint)
+
+    assert len(set(ids)) == 9
+
+
+async def test_a_bias_beyond_the_vocabulary_is_refused_on_the_first_step(engine: TorchEngine) -> None:
+    with pytest.raises(EngineError, match="logit_bias names id 97; the vocabulary has 97"):
+        await ids_of(engine, [1, 2], Sampling(logit_bias={97: 1}))
+
+
+async def test_a_stream_tells_how_likely_each_id_was_when_it_is_read(engine: TorchEngine, prompt: list[int]) -> None:
+    constraint = Script([5], ALL, LOW, (3, 1, 2), [7], ALL)
+    sampling = Sampling(seed=2, temperature=0.7, logprobs=4)
+
+    stream = engine.stream(prompt, sampling=sampling, stop_ids=(), constraint=constraint)
+    ids = []
+    async for number in stream:
+        ids.append(number)
+        assert [told.id for told in stream.logprobs] == ids
+
+    assert [len(told.top) for told in stream.logprobs] == [1, 4, 4, 3, 1, 4]
+    assert [told.logprob for told in stream.logprobs if len(told.top) == 1] == [0, 0]
+    assert all(told.logprob <= told.top[0][1] <= 0 for told in stream.logprobs)
+
+
+async def test_logprobs_are_those_of_the_reference(folder: Path, prompt: list[int]) -> None:
+    engine, checkpoint = TorchEngine.open(folder), Checkpoint.open(folder)
+
+    stream = engine.stream(prompt, sampling=Sampling(seed=1, max_tokens=4, logprobs=5), stop_ids=())
+    ids = [number async for number in stream]
+
+    for index, told in enumerate(stream.logprobs):
+        expected = reference.forward(checkpoint.config, checkpoint, [*prompt, *ids[:index]])[-1].log_softmax(dim=-1)
+        assert told.logprob == pytest.approx(float(expected[ids[index]]), abs=2e-3)
+        assert [number for number, _ in told.top] == expected.topk(5).indices.tolist()
+    await engine.aclose()
+
+
+async def test_a_stream_that_was_not_asked_has_no_logprobs(engine: TorchEngine, prompt: list[int]) -> None:
+    stream = engine.stream(prompt, sampling=GREEDY, stop_ids=())
+
+    assert len([number async for number in stream]) == 12
+    assert stream.logprobs == []
 
 
 async def test_a_generation_that_is_forced_from_beginning_to_end_never_asks_the_model(engine: TorchEngine) -> None:
