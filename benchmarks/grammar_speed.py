@@ -113,7 +113,7 @@ def microseconds(make: Callable[[], "Ours | Llguidance | Xgrammar"], before: str
 
     Of each token it is the median of all rounds, then the mean of all tokens: other processes do not count.
     """
-    logits = torch.zeros(TOKENIZER.vocab_size)
+    logits = np.zeros(TOKENIZER.vocab_size, dtype=np.float32)
     rounds = np.empty((ROUNDS, len(spelled(text)), 2))
     for spent in rounds:
         constraint, masks = make(), Masks()

@@ -58,8 +58,13 @@ def chooser(sampling: Sampling, logits: Tensor) -> Callable[[], object]:
     sampler = Sampler(sampling, vocab_size=IDS)
     for number in range(1000):
         sampler.take(200 * number)
-    scratch = torch.empty_like(logits)
-    return lambda: sampler.choose(scratch.copy_(logits))  # a choice uses them up
+    own, scratch = logits.numpy(), np.empty(IDS, dtype=np.float32)
+
+    def choose() -> None:
+        np.copyto(scratch, own)  # a choice uses them up
+        sampler.choose(scratch)
+
+    return choose
 
 
 def usual_way(sampling: Sampling, logits: Tensor) -> Callable[[], object]:

@@ -1,5 +1,8 @@
 """Generation: one sequence being continued, step by step, without threads or an event loop."""
 
+# ruff: noqa: N806  (arrays carry their shape)
+# V vocabulary, or the ids that may come next
+
 from collections.abc import Collection, Sequence
 from typing import Generic
 
@@ -41,7 +44,7 @@ class Generation(Generic[C]):
         self.new_ids: list[int] = []
         self.new_logprobs: list[TokenLogprob] = []
         self._stop_ids = frozenset(stop_ids)
-        self._constraint, self._masks = constraint, Masks(device=model.device)
+        self._constraint, self._masks = constraint, Masks()
         self._mask: NDArray[np.uint8] | None = None  # what may come next is in one of these, or anything may
         self._rows: Sequence[int] | None = None
         self._sampler = Sampler(sampling, vocab_size=model.config.vocab_size)
@@ -77,9 +80,10 @@ class Generation(Generic[C]):
 
     def take(self, logits: Tensor) -> None:
         """Choose the next id by the logits of one row of the work, and take those that are forced after it."""
+        logits_V = logits.cpu().numpy()
         if self._mask is not None:
-            logits = self._masks.apply(logits, self._mask)
-        self._add(*self._sampler.choose(logits, self._rows))
+            self._masks.apply(logits_V, self._mask)
+        self._add(*self._sampler.choose(logits_V, self._rows))
         self._take_forced()
 
     def _take_forced(self) -> None:

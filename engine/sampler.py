@@ -14,7 +14,6 @@ from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ostinato.engine.adjustment import Adjustment
 from ostinato.engine.interface import EngineError, Sampling, TokenLogprob
@@ -37,22 +36,23 @@ class Sampler:
         self._random = Random(sampling.seed)
         self._adjustment = Adjustment.of(sampling, vocab_size)
 
-    def choose(self, logits: Tensor, rows: Sequence[int] | None = None) -> tuple[int, TokenLogprob | None]:
+    def choose(self, logits_V: Floats, rows: Sequence[int] | None = None) -> tuple[int, TokenLogprob | None]:
         """Choose the next id, and say how likely it was if that was asked for.
 
-        `logits` are those of the ids `rows`, in rising order, or of all; they are used up.
+        The logits are those of the ids `rows`, in rising order, or of all; they are used up.
 
         Raises:
             EngineError: if the logits are no numbers to choose by.
         """
-        own_V = logits.cpu().numpy()
-        logits_V = own_V if self._num_top is None else own_V.copy()
+        own_V = None if self._num_top is None else logits_V.copy()
         if self._adjustment:
             self._adjustment.apply(logits_V, rows)
         index = self._index(logits_V)
         number = index if rows is None else rows[index]
         self._count(number)
-        return number, None if self._num_top is None else logprob_of(index, own_V, count=self._num_top, rows=rows)
+        if self._num_top is None or own_V is None:
+            return number, None
+        return number, logprob_of(index, own_V, count=self._num_top, rows=rows)
 
     def take(self, number: int) -> tuple[int, TokenLogprob | None]:
         """Take the only id that may come."""

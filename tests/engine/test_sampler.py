@@ -28,7 +28,7 @@ def sampler_of(sampling: Sampling, size: int = 5) -> Sampler:
 
 
 def choose(sampler: Sampler, logits: Tensor, rows: Sequence[int] | None = None) -> int:
-    number, _ = sampler.choose(logits.clone(), rows)
+    number, _ = sampler.choose(logits.clone().numpy(), rows)
     return number
 
 
@@ -154,18 +154,6 @@ def test_a_seed_makes_the_choices_repeatable() -> None:
 
 def test_without_a_seed_no_two_runs_are_alike() -> None:
     assert draws(Sampling()) != draws(Sampling())
-
-
-def test_torchs_threads_change_no_draw() -> None:
-    logits = torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(3))
-    before = torch.get_num_threads()
-    drawn = []
-    for threads in (1, 2, 3):
-        torch.set_num_threads(threads)
-        drawn.append(draws(Sampling(seed=4, temperature=0.9, top_p=0.99), 10, logits))
-    torch.set_num_threads(before)
-
-    assert drawn[0] == drawn[1] == drawn[2]
 
 
 # Penalties and bias.
@@ -295,7 +283,7 @@ def test_logprobs_are_the_models_own_whatever_the_sampling(sampling: Sampling) -
     sampler.take(3)
 
     for _ in range(50):
-        number, told = sampler.choose(LOGITS + 4)
+        number, told = sampler.choose((LOGITS + 4).numpy())
 
         assert told is not None
         assert told.id == number
@@ -310,7 +298,7 @@ def test_under_a_constraint_logprobs_are_among_what_is_allowed() -> None:
     expected = {0: 0.15 / 0.5, 2: 0.05 / 0.5, 3: 0.3 / 0.5}
 
     for logits, rows in ((masked, None), (LOGITS[[0, 2, 3]], [0, 2, 3])):
-        number, told = sampler_of(Sampling(logprobs=20, seed=3)).choose(logits, rows)
+        number, told = sampler_of(Sampling(logprobs=20, seed=3)).choose(logits.numpy(), rows)
         assert told is not None
         assert math.exp(told.logprob) == pytest.approx(expected[number], abs=1e-5)
         assert {token: math.exp(logprob) for token, logprob in told.top} == pytest.approx(expected, abs=1e-5)
@@ -323,7 +311,7 @@ def test_what_is_forced_is_certain() -> None:
 
 
 def test_without_being_asked_for_there_are_none() -> None:
-    assert sampler_of(Sampling()).choose(LOGITS.clone())[1] is None
+    assert sampler_of(Sampling()).choose(LOGITS.clone().numpy())[1] is None
 
 
 @pytest.mark.parametrize("size", [7, 512, 5000, 50_000])

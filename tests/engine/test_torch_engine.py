@@ -154,7 +154,8 @@ async def test_what_is_not_allowed_is_never_chosen(
 
     sampler, ids = Sampler(sampling, vocab_size=97), list(prompt)
     for _ in range(6):
-        ids.append(sampler.choose(model.logits(model.advance(ids, model.new_cache())[-1:])[0, :9])[0])
+        logits = model.logits(model.advance(ids, model.new_cache())[-1:])
+        ids.append(sampler.choose(logits[0, :9].numpy())[0])
     assert chosen == ids[len(prompt) :]
     await engine.aclose()
 
