@@ -1,7 +1,7 @@
 """The compiled library for this processor, and the structures of its C interface (src/ostinato_cpu.h)."""
 
 import ctypes
-from ctypes import POINTER, Structure, c_float, c_int32, c_size_t, c_void_p
+from ctypes import POINTER, Structure, c_float, c_int32, c_size_t, c_uint64, c_void_p
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
@@ -117,6 +117,7 @@ class Library:
             c_int32,
             c_void_p,
         )
+        self.read = _function(loaded, "read", c_uint64, c_void_p, c_void_p, c_size_t)
         self.page_bytes = _function(loaded, "page_bytes", c_size_t, POINTER(Shape))
         self.panel_bytes = _function(loaded, "panel_bytes", c_size_t, c_int32, c_int32)
         self.pack = _function(loaded, "pack", None, c_int32, c_void_p, c_void_p, c_int32, c_int32, c_void_p, c_void_p)

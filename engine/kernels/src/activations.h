@@ -1,9 +1,8 @@
 // Activations, packed for the multiplication they are about to meet.
 //
-//   Fixed     int16 with one scale a token, for int8 weights: the products are exact integers
-//   Grouped   int16 with one scale per 32 inputs, split into two bytes and into even and odd inputs, for MXFP4 weights
-//   Paired    bfloat16 pairs of 16 tokens side by side, the second operand of an AMX tile product
-//   Split     the bytes of Fixed for 16 tokens side by side, the same for int8 tiles
+//   Split     int16 with one scale a token, as two signed bytes: 256 * high + low. The products with int8 and MXFP4
+//             weights are then exact integers
+//   Tiled     bfloat16, or the two bytes of Split apart, row by row: the first operand of an AMX tile product
 
 #pragma once
 
@@ -43,13 +42,10 @@ class Aligned {
     size_t size_ = 0;
 };
 
-// Per 64 inputs: high bytes of the even inputs, of the odd ones, low bytes of the even, of the odd, 32 bytes each.
-// A value is (256 * high + low) * scale, both bytes signed. `correction` is -12 times the sum of the group's values,
-// because the weights are read as unsigned bytes 0..24 for -12..12, twice their value.
-struct GroupedToken {
-    uint8_t* bytes;      // [inputs / 64][4][32]
-    float* scales;       // [inputs / 32], halved for the doubled weights
-    float* corrections;  // [inputs / 32], before scaling
+struct SplitToken {
+    const uint8_t* bytes;  // per 4 inputs: their high bytes, then their low ones
+    const int32_t* sums;   // of the values of each 32 inputs
+    float scale;           // of a value
 };
 
 inline int split_high(int value) { return (value + 128) >> 8; }

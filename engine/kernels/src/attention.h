@@ -130,7 +130,7 @@ class TileAttention {
     void score(const HeadShape& shape, const HeadPages& head, int begin, int pages) {
         const size_t tile_bytes = static_cast<size_t>(shape.dim) * 32;
         const auto* queries = reinterpret_cast<const uint8_t*>(queries_.data());
-        const uint8_t* rows[2] = {queries, queries + tile_bytes};
+        const TileRows rows = {{queries, queries + tile_bytes}, 64, 1024};
         for (int page = 0; page < pages; ++page) {
             const auto* keys = reinterpret_cast<const uint8_t*>(head.at(begin + page * kPage));
             const uint8_t* halves[2] = {keys, keys + tile_bytes};

@@ -34,6 +34,28 @@ class Model {
         });
     }
 
+    // The sum of the numbers in memory, read in shares as long as those of a matrix.
+    uint64_t read(const uint64_t* memory, size_t bytes) {
+        constexpr size_t kShare = 1 << 17, kAhead = 256;  // numbers
+        const size_t count = bytes / sizeof(uint64_t);
+        std::atomic<uint64_t> total{0};
+        team_.run([&](int) {
+            int phase = 0;
+            team_.share(phase, static_cast<int>((count + kShare - 1) / kShare), [&](int item) {
+                uint64_t sums[32] = {};
+                const size_t begin = item * kShare, end = std::min(count, begin + kShare) / 32 * 32;
+                for (size_t i = begin; i < end; i += 32) {
+                    for (int line = 0; line < 32; line += 8) __builtin_prefetch(memory + i + line + kAhead);
+                    for (int lane = 0; lane < 32; ++lane) sums[lane] += memory[i + lane];
+                }
+                uint64_t sum = 0;
+                for (const uint64_t each : sums) sum += each;
+                total += sum;
+            });
+        });
+        return total;
+    }
+
    private:
     void lay_out(const ostinato_chunk* chunks, int count) {
         rows_.clear();
@@ -84,11 +106,9 @@ class Model {
         team_.barrier();
         team_.share(phase, rows, [&](int row) { operand_.pack(row, pack(row)); });
         const int panels = num_panels(matrix.rows);
-        const int per_item = std::max(2, std::min(16, panels / (team_.size() * 8) / 2 * 2));
-        team_.share(phase, (panels + per_item - 1) / per_item, [&](int item) {
-            const int end = std::min(panels, (item + 1) * per_item);
-            for (int panel = item * per_item; panel < end; panel += 2)
-                multiply(matrix, panel, std::min(2, end - panel), operand_, scratches_[member], take);
+        team_.divide(phase, member, (panels + 1) / 2, kMostPairs, [&](int begin, int end) {
+            for (int panel = 2 * begin; panel < 2 * end; panel += 2)
+                multiply(matrix, panel, std::min(2, panels - panel), operand_, scratches_[member], take);
         });
     }
 

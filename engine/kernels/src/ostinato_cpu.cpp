@@ -46,6 +46,10 @@ void ostinato_step(ostinato_model* model, const ostinato_chunk* chunks, int32_t 
     model->model.step(chunks, count, rows, num_rows, only, num_only, logits);
 }
 
+uint64_t ostinato_read(ostinato_model* model, const uint64_t* memory, size_t bytes) {
+    return model->model.read(memory, bytes);
+}
+
 size_t ostinato_page_bytes(const ostinato_shape* shape) {
     return static_cast<size_t>(shape->kv_heads) * ostinato::kPage * shape->head_dim * 2 * sizeof(uint16_t);
 }

@@ -72,6 +72,10 @@ void ostinato_close(ostinato_model* model);
 void ostinato_step(ostinato_model* model, const ostinato_chunk* chunks, int32_t count, const int32_t* rows,
                    int32_t num_rows, const int32_t* only, int32_t num_only, float* logits);
 
+/* Read `bytes` of memory from front to back with all threads, and return their sum as 64-bit numbers: what a step, which
+ * does little else with weights, cannot be faster than. */
+uint64_t ostinato_read(ostinato_model* model, const uint64_t* memory, size_t bytes);
+
 /* Bytes of one layer's part of a page. */
 size_t ostinato_page_bytes(const ostinato_shape* shape);
 

@@ -7,18 +7,15 @@ namespace ostinato {
 
 void pack_bfloat16(const uint16_t* source, int rows, int inputs, uint8_t* panel) {
     std::memset(panel, 0, panel_bytes(Form::kBfloat16, inputs));
-    auto* tiles = reinterpret_cast<uint16_t*>(panel);
-    for (int row = 0; row < rows; ++row) {
-        for (int begin = 0; begin < inputs; begin += 32) {
-            const int count = std::min(32, inputs - begin);
-            std::memcpy(tiles + (static_cast<size_t>(begin / 32) * kRows + row) * 32,
-                        source + static_cast<size_t>(row) * inputs + begin, count * 2);
-        }
-    }
+    auto* lines = reinterpret_cast<uint32_t*>(panel);
+    for (int begin = 0; begin < inputs; begin += 2)
+        for (int row = 0; row < rows; ++row)
+            std::memcpy(lines + static_cast<size_t>(begin / 2) * kRows + row,
+                        source + static_cast<size_t>(row) * inputs + begin, 4);
 }
 
 void pack_int8(const uint16_t* source, int rows, int inputs, uint8_t* panel, float* scales) {
-    std::memset(panel, 0, panel_bytes(Form::kInt8, inputs));
+    std::memset(panel, kOffset, panel_bytes(Form::kInt8, inputs));
     std::fill(scales, scales + kRows, 0.0f);
     for (int row = 0; row < rows; ++row) {
         const uint16_t* values = source + static_cast<size_t>(row) * inputs;
@@ -27,24 +24,34 @@ void pack_int8(const uint16_t* source, int rows, int inputs, uint8_t* panel, flo
         scales[row] = largest / 127.0f;
         const float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
         for (int i = 0; i < inputs; ++i) {
-            const int rounded = static_cast<int>(std::lrintf(from_bfloat16(values[i]) * inverse));
-            panel[(static_cast<size_t>(i / 64) * kRows + row) * 64 + i % 64] = static_cast<uint8_t>(rounded);
+            const int rounded = static_cast<int>(std::nearbyint(from_bfloat16(values[i]) * inverse));
+            panel[(static_cast<size_t>(i / 4) * kRows + row) * 4 + i % 4] = static_cast<uint8_t>(rounded + kOffset);
         }
     }
+}
+
+// From nibbles in the order of their inputs to the first four low and the others high.
+static uint32_t regrouped(uint32_t nibbles) {
+    const auto spread = [](uint32_t four) {
+        four = (four | four << 8) & 0x00ff00ff;
+        return (four | four << 4) & 0x0f0f0f0f;
+    };
+    return spread(nibbles & 0xffff) | spread(nibbles >> 16) << 4;
 }
 
 void pack_mxfp4(const uint8_t* blocks, const uint8_t* group_scales, int rows, int inputs, uint8_t* panel) {
     std::memset(panel, 0, panel_bytes(Form::kMxfp4, inputs));
     const int groups = inputs / kGroup;
-    uint8_t* nibbles = panel + scale_bytes(inputs);
-    for (int row = 0; row < rows; ++row) {
-        for (int group = 0; group < groups; ++group) {
+    auto* lines = reinterpret_cast<uint32_t*>(panel + scale_bytes(inputs));
+    for (int group = 0; group < groups; ++group)
+        for (int row = 0; row < rows; ++row) {
             const size_t source = static_cast<size_t>(row) * groups + group;
-            const int part = group / 2, half = group % 2;
-            panel[part * 32 + row * 2 + half] = group_scales[source];
-            std::memcpy(nibbles + (static_cast<size_t>(part) * kRows + row) * 32 + half * 16, blocks + source * 16, 16);
+            panel[group * kRows + row] = group_scales[source];
+            uint32_t nibbles[4];
+            std::memcpy(nibbles, blocks + source * 16, 16);
+            for (int line = 0; line < 4; ++line)
+                lines[(static_cast<size_t>(group) * 4 + line) * kRows + row] = regrouped(nibbles[line]);
         }
-    }
 }
 
 }  // namespace ostinato

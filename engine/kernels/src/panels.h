@@ -1,12 +1,13 @@
-// Panels: how weights lie in memory. Sixteen rows of a matrix stand together and are read from front to back, once, so
-// that a matrix times a vector is one stream from memory. Inputs are padded with zeros to a multiple of 64, rows to 16.
+// Panels: how weights lie in memory. Sixteen rows of a matrix stand side by side and are read from front to back, once,
+// so that a matrix times a vector is one stream from memory. A line of 64 bytes holds four bytes of each of the rows.
+// Inputs are padded with zeros to a multiple of 64, rows to 16.
 //
-//   int8      per 64 inputs: 16 rows x 64 bytes; one float scale a row is kept apart
-//   bfloat16  per 32 inputs: 16 rows x 64 bytes
-//   MXFP4     first the scales, per 64 inputs 16 rows x 2 bytes, the whole rounded up to 64 bytes;
-//             then the nibbles as published, per 64 inputs 16 rows x 32 bytes
+//   int8      per 4 inputs 16 rows x 4 bytes, kept as weight + 128; one float scale a row is kept apart
+//   bfloat16  per 2 inputs 16 rows x 2 numbers
+//   MXFP4     first the scales, per 32 inputs one byte a row, the whole rounded up to 64 bytes;
+//             then per 8 inputs 16 rows x 4 bytes: low nibbles are the first four inputs, high ones the other four
 //
-// All three are also the tiles that AMX multiplies: 16 rows of 64 bytes.
+// The first two, and MXFP4 once unpacked, are also what AMX takes as the second operand: 16 lines are a tile.
 
 #pragma once
 
@@ -19,6 +20,7 @@ namespace ostinato {
 constexpr int kRows = 16;    // rows of a panel
 constexpr int kInputs = 64;  // inputs are padded to a multiple of this
 constexpr int kGroup = 32;   // inputs that share an MXFP4 scale
+constexpr int kOffset = 128; // added to int8 weights
 
 enum class Form : int32_t { kInt8 = 0, kBfloat16 = 1, kMxfp4 = 2 };
 
@@ -38,7 +40,7 @@ inline uint16_t to_bfloat16(float value) {  // to nearest, ties to even; NaN sta
     return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-inline size_t scale_bytes(int inputs) { return round_up(round_up(inputs, kInputs) / kInputs * 32, 64); }
+inline size_t scale_bytes(int inputs) { return round_up(round_up(inputs, kInputs) / kGroup * kRows, 64); }
 
 inline size_t panel_bytes(Form form, int inputs) {
     const size_t padded = round_up(inputs, kInputs);

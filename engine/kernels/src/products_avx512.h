@@ -1,5 +1,5 @@
 // Panel times a few tokens with AVX-512 (VBMI, VNNI): decoding. Bound by memory, so a weight is unpacked once and met by
-// up to four tokens while it is in registers.
+// several tokens while it is in registers. A register holds a line: a lane is a row.
 
 #pragma once
 
@@ -15,69 +15,76 @@ inline void fetch_ahead(const void* address) {
     _mm_prefetch(static_cast<const char*>(address) + kAhead, _MM_HINT_T0);
 }
 
-inline int64_t wide_sum(__m512i numbers) {
-    const __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(numbers));
-    const __m512i high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(numbers, 1));
-    return _mm512_reduce_add_epi64(_mm512_add_epi64(low, high));
+inline __m512i four_bytes(const uint8_t* bytes) {  // in every lane
+    int32_t four;
+    std::memcpy(&four, bytes, 4);
+    return _mm512_set1_epi32(four);
 }
 
 // Exact integer sums, [token][16].
 template <int kTokens>
-inline void int8_product(const uint8_t* panel, int parts, const int16_t* const* tokens, int64_t* sums) {
-    constexpr int kStep = kTokens == 1 ? 16 : kTokens == 2 ? 8 : 4;  // rows whose sums fit the registers
-    for (int first = 0; first < kRows; first += kStep) {
-        __m512i sum[kStep][kTokens];
-        for (auto& row : sum)
-            for (auto& each : row) each = _mm512_setzero_si512();
-        const uint8_t* weights = panel + first * 64;
-        for (int part = 0; part < parts; ++part, weights += kRows * 64) {
-            __m512i low[kTokens], high[kTokens];
+inline void int8_product(const uint8_t* panel, int inputs, const SplitToken* tokens, int64_t* sums) {
+    constexpr int kChains = kTokens == 1 ? 4 : kTokens == 2 ? 2 : 1;  // independent sums, as a product takes some cycles
+    const int lines = round_up(inputs, kInputs) / 4;
+    __m512i high[kChains][kTokens], low[kChains][kTokens];
+    for (int chain = 0; chain < kChains; ++chain)
+        for (int t = 0; t < kTokens; ++t) high[chain][t] = low[chain][t] = _mm512_setzero_si512();
+    for (int begin = 0; begin < lines; begin += 4) {
+#pragma GCC unroll 4
+        for (int line = begin; line < begin + 4; ++line) {
+            fetch_ahead(panel + line * 64);
+            const __m512i weights = _mm512_load_si512(panel + line * 64);
+#pragma GCC unroll 8
             for (int t = 0; t < kTokens; ++t) {
-                low[t] = _mm512_load_si512(tokens[t] + part * 64);
-                high[t] = _mm512_load_si512(tokens[t] + part * 64 + 32);
-            }
-#pragma GCC unroll 16
-            for (int row = 0; row < kStep; ++row) {
-                const auto* bytes = reinterpret_cast<const __m256i*>(weights + row * 64);
-                fetch_ahead(bytes);
-                const __m512i first_half = _mm512_cvtepi8_epi16(_mm256_load_si256(bytes));
-                const __m512i second_half = _mm512_cvtepi8_epi16(_mm256_load_si256(bytes + 1));
-                for (int t = 0; t < kTokens; ++t) {
-                    sum[row][t] = _mm512_dpwssd_epi32(sum[row][t], first_half, low[t]);
-                    sum[row][t] = _mm512_dpwssd_epi32(sum[row][t], second_half, high[t]);
-                }
+                __m512i& h = high[(line - begin) % kChains][t];
+                __m512i& l = low[(line - begin) % kChains][t];
+                h = _mm512_dpbusd_epi32(h, weights, four_bytes(tokens[t].bytes + line * 8));
+                l = _mm512_dpbusd_epi32(l, weights, four_bytes(tokens[t].bytes + line * 8 + 4));
             }
         }
-        for (int row = 0; row < kStep; ++row)
-            for (int t = 0; t < kTokens; ++t) sums[t * kRows + first + row] = wide_sum(sum[row][t]);
+    }
+    for (int t = 0; t < kTokens; ++t) {
+        int64_t offset = 0;
+        for (int group = 0; group < lines / 8; ++group) offset += tokens[t].sums[group];
+        for (int chain = 1; chain < kChains; ++chain) {
+            high[0][t] = _mm512_add_epi32(high[0][t], high[chain][t]);
+            low[0][t] = _mm512_add_epi32(low[0][t], low[chain][t]);
+        }
+        alignas(64) int32_t highs[kRows], lows[kRows];
+        _mm512_store_si512(highs, high[0][t]);
+        _mm512_store_si512(lows, low[0][t]);
+        for (int row = 0; row < kRows; ++row)
+            sums[t * kRows + row] = int64_t{256} * highs[row] + lows[row] - offset * kOffset;
     }
 }
 
-// [token][16]; tokens are float, in the order of the panel's pairs: 16 even inputs, then 16 odd ones, per 32.
+// [token][16]
 template <int kTokens>
-inline void bfloat16_product(const uint8_t* panel, int parts, const float* const* tokens, float* sums) {
-    constexpr int kStep = kTokens == 1 ? 16 : kTokens == 2 ? 8 : 4;
+inline void bfloat16_product(const uint8_t* panel, int inputs, const float* const* tokens, float* sums) {
+    const int lines = round_up(inputs, kInputs) / 2;
     const __m512i odd = _mm512_set1_epi32(static_cast<int>(0xffff0000));
-    for (int first = 0; first < kRows; first += kStep) {
-        __m512 sum[kStep][kTokens];
-        for (auto& row : sum)
-            for (auto& each : row) each = _mm512_setzero_ps();
-        const uint8_t* weights = panel + first * 64;
-        for (int part = 0; part < 2 * parts; ++part, weights += kRows * 64) {
-#pragma GCC unroll 16
-            for (int row = 0; row < kStep; ++row) {
-                fetch_ahead(weights + row * 64);
-                const __m512i pairs = _mm512_load_si512(weights + row * 64);
-                const __m512 evens = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
-                const __m512 odds = _mm512_castsi512_ps(_mm512_and_si512(pairs, odd));
-                for (int t = 0; t < kTokens; ++t) {
-                    sum[row][t] = _mm512_fmadd_ps(evens, _mm512_load_ps(tokens[t] + part * 32), sum[row][t]);
-                    sum[row][t] = _mm512_fmadd_ps(odds, _mm512_load_ps(tokens[t] + part * 32 + 16), sum[row][t]);
-                }
+    __m512 sum[2][2][kTokens];
+    for (auto& chain : sum)
+        for (auto& half : chain)
+            for (auto& each : half) each = _mm512_setzero_ps();
+    for (int begin = 0; begin < lines; begin += 4) {
+#pragma GCC unroll 4
+        for (int line = begin; line < begin + 4; ++line) {
+            fetch_ahead(panel + line * 64);
+            const __m512i pairs = _mm512_load_si512(panel + line * 64);
+            const __m512 evens = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
+            const __m512 odds = _mm512_castsi512_ps(_mm512_and_si512(pairs, odd));
+            auto& chain = sum[(line - begin) % 2];
+#pragma GCC unroll 8
+            for (int t = 0; t < kTokens; ++t) {
+                chain[0][t] = _mm512_fmadd_ps(evens, _mm512_set1_ps(tokens[t][line * 2]), chain[0][t]);
+                chain[1][t] = _mm512_fmadd_ps(odds, _mm512_set1_ps(tokens[t][line * 2 + 1]), chain[1][t]);
             }
         }
-        for (int row = 0; row < kStep; ++row)
-            for (int t = 0; t < kTokens; ++t) sums[t * kRows + first + row] = _mm512_reduce_add_ps(sum[row][t]);
+    }
+    for (int t = 0; t < kTokens; ++t) {
+        const __m512 first = _mm512_add_ps(sum[0][0][t], sum[0][1][t]), second = _mm512_add_ps(sum[1][0][t], sum[1][1][t]);
+        _mm512_storeu_ps(sums + t * kRows, _mm512_add_ps(first, second));
     }
 }
 
@@ -90,81 +97,66 @@ inline __m512i nibble_table() {
 }
 
 inline __m512 powers_of_two(const uint8_t* scales) {  // 16 of them; 2^-127 becomes zero
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(scales));
+    const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(scales));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu8_epi32(bytes), 23));
 }
 
-inline float sum_of_half(__m512 values, bool is_upper) {
-    const __m256 half = is_upper ? _mm512_extractf32x8_ps(values, 1) : _mm512_castps512_ps256(values);
-    __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
-    quarter = _mm_add_ps(quarter, _mm_movehl_ps(quarter, quarter));
-    return _mm_cvtss_f32(_mm_add_ss(quarter, _mm_movehdup_ps(quarter)));
-}
-
-// [token][16]. A register holds 64 inputs of two rows; eight rows (a half of the panel) share one register of scales.
-template <int kTokens>
-inline void mxfp4_product(const uint8_t* panel, int inputs, const GroupedToken* tokens, float* sums) {
-    const int parts = round_up(inputs, kInputs) / kInputs;
+// [panel][token][16], of panels that follow one another: two at a time share the activations that are loaded.
+template <int kTokens, int kPanels>
+inline void mxfp4_product(const uint8_t* panels, int inputs, const SplitToken* tokens, float* sums) {
+    const size_t bytes = panel_bytes(Form::kMxfp4, inputs);
+    const uint8_t* nibbles = panels + scale_bytes(inputs);
     const __m512i table = nibble_table();
-    const __m512i next_row_pair = _mm512_set1_epi32(4);
-    const __m512i first_row_pair = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
-    constexpr int kHalves = kTokens == 1 ? 2 : 1;  // halves of the panel that are summed at once
-    for (int begin = 0; begin < 2; begin += kHalves) {
-        __m512 sum[kHalves][4][kTokens], correction[kHalves][kTokens];
-        for (int half = 0; half < kHalves; ++half)
+    __m512 sum[kPanels][kTokens];
+    for (auto& panel : sum)
+        for (auto& each : panel) each = _mm512_setzero_ps();
+    for (int group = 0; group < inputs / kGroup; ++group, nibbles += 256) {
+        __m512i high[kPanels][kTokens], low[kPanels][kTokens];
+        for (int which = 0; which < kPanels; ++which)
             for (int t = 0; t < kTokens; ++t) {
-                correction[half][t] = _mm512_setzero_ps();
-                for (int pair = 0; pair < 4; ++pair) sum[half][pair][t] = _mm512_setzero_ps();
+                high[which][t] = _mm512_setzero_si512();
+                low[which][t] = _mm512_set1_epi32(-12 * tokens[t].sums[group]);
             }
-        const uint8_t* scales = panel + begin * 16;
-        const uint8_t* nibbles = panel + scale_bytes(inputs) + begin * 256;
-        for (int part = 0; part < parts; ++part, scales += 32, nibbles += 512) {
-            if (begin == 0) _mm_prefetch(reinterpret_cast<const char*>(scales) + panel_bytes(Form::kMxfp4, inputs), _MM_HINT_T1);
-#pragma GCC unroll 2
-            for (int half = 0; half < kHalves; ++half) {
-                const __m512 powers = powers_of_two(scales + half * 16);
-                __m512 scale[kTokens];
-                for (int t = 0; t < kTokens; ++t) {
-                    const auto both = [&](const float* pair) {
-                        return _mm512_castpd_ps(_mm512_set1_pd(*reinterpret_cast<const double*>(pair + 2 * part)));
-                    };
-                    scale[t] = _mm512_mul_ps(powers, both(tokens[t].scales));
-                    correction[half][t] = _mm512_fmadd_ps(scale[t], both(tokens[t].corrections), correction[half][t]);
-                }
-                __m512i chosen = first_row_pair;
 #pragma GCC unroll 4
-                for (int pair = 0; pair < 4; ++pair) {
-                    const uint8_t* address = nibbles + (half * 4 + pair) * 64;
-                    fetch_ahead(address);
-                    const __m512i packed = _mm512_load_si512(address);
-                    const __m512i evens = _mm512_permutexvar_epi8(packed, table);
-                    const __m512i odds = _mm512_permutexvar_epi8(_mm512_srli_epi16(packed, 4), table);
-                    for (int t = 0; t < kTokens; ++t) {
-                        const auto piece = [&](int i) {
-                            const auto* bytes = reinterpret_cast<const __m256i*>(tokens[t].bytes + part * 128 + i * 32);
-                            return _mm512_broadcast_i64x4(_mm256_load_si256(bytes));
-                        };
-                        __m512i high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), evens, piece(0));
-                        __m512i low = _mm512_dpbusd_epi32(_mm512_setzero_si512(), evens, piece(2));
-                        high = _mm512_dpbusd_epi32(high, odds, piece(1));
-                        low = _mm512_dpbusd_epi32(low, odds, piece(3));
-                        const __m512 total = _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(high, 8), low));
-                        const __m512 factors = _mm512_permutexvar_ps(chosen, scale[t]);
-                        sum[half][pair][t] = _mm512_fmadd_ps(total, factors, sum[half][pair][t]);
-                    }
-                    chosen = _mm512_add_epi32(chosen, next_row_pair);
+        for (int line = 0; line < 4; ++line) {
+            __m512i first[kPanels], second[kPanels];
+#pragma GCC unroll 2
+            for (int which = 0; which < kPanels; ++which) {
+                const uint8_t* address = nibbles + which * bytes + line * 64;
+                fetch_ahead(address);
+                const __m512i packed = _mm512_load_si512(address);
+                first[which] = _mm512_permutexvar_epi8(packed, table);
+                second[which] = _mm512_permutexvar_epi8(_mm512_srli_epi16(packed, 4), table);
+            }
+#pragma GCC unroll 8
+            for (int t = 0; t < kTokens; ++t) {
+                const uint8_t* values = tokens[t].bytes + (group * 4 + line) * 16;
+                const __m512i a = four_bytes(values), b = four_bytes(values + 4);
+                const __m512i c = four_bytes(values + 8), d = four_bytes(values + 12);
+#pragma GCC unroll 2
+                for (int which = 0; which < kPanels; ++which) {
+                    high[which][t] = _mm512_dpbusd_epi32(high[which][t], first[which], a);
+                    low[which][t] = _mm512_dpbusd_epi32(low[which][t], first[which], b);
+                    high[which][t] = _mm512_dpbusd_epi32(high[which][t], second[which], c);
+                    low[which][t] = _mm512_dpbusd_epi32(low[which][t], second[which], d);
                 }
             }
         }
-        for (int half = 0; half < kHalves; ++half)
+#pragma GCC unroll 2
+        for (int which = 0; which < kPanels; ++which) {
+            if (group % 4 == 0) fetch_ahead(panels + which * bytes + group * kRows);
+            const __m512 powers = powers_of_two(panels + which * bytes + group * kRows);
+#pragma GCC unroll 8
             for (int t = 0; t < kTokens; ++t) {
-                alignas(64) float rest[16];
-                _mm512_store_ps(rest, correction[half][t]);
-                for (int row = 0; row < 8; ++row)
-                    sums[t * kRows + (begin + half) * 8 + row] =
-                        sum_of_half(sum[half][row / 2][t], row % 2) + rest[2 * row] + rest[2 * row + 1];
+                const __m512i total = _mm512_add_epi32(_mm512_slli_epi32(high[which][t], 8), low[which][t]);
+                sum[which][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(total), powers, sum[which][t]);
             }
+        }
     }
+    for (int which = 0; which < kPanels; ++which)
+        for (int t = 0; t < kTokens; ++t)
+            _mm512_storeu_ps(sums + (which * kTokens + t) * kRows,
+                             _mm512_mul_ps(sum[which][t], _mm512_set1_ps(tokens[t].scale * 0.5f)));
 }
 
 }  // namespace ostinato

@@ -6,70 +6,73 @@
 
 namespace ostinato {
 
+// Exact integer sums, [token][16].
 template <int kTokens>
-inline void int8_product(const uint8_t* panel, int parts, const int16_t* const* tokens, int64_t* sums) {
+inline void int8_product(const uint8_t* panel, int inputs, const SplitToken* tokens, int64_t* sums) {
+    const int groups = round_up(inputs, kInputs) / kGroup;
     for (int i = 0; i < kTokens * kRows; ++i) sums[i] = 0;
-    for (int part = 0; part < parts; ++part)
-        for (int row = 0; row < kRows; ++row) {
-            const auto* weights = reinterpret_cast<const int8_t*>(panel) + (static_cast<size_t>(part) * kRows + row) * 64;
-            for (int t = 0; t < kTokens; ++t) {
-                const int16_t* values = tokens[t] + part * 64;
-                int32_t sum = 0;
-                for (int i = 0; i < 64; ++i) sum += static_cast<int16_t>(weights[i]) * values[i];
-                sums[t * kRows + row] += sum;
-            }
-        }
-}
-
-template <int kTokens>
-inline void bfloat16_product(const uint8_t* panel, int parts, const float* const* tokens, float* sums) {
-    for (int i = 0; i < kTokens * kRows; ++i) sums[i] = 0;
-    for (int part = 0; part < 2 * parts; ++part)
-        for (int row = 0; row < kRows; ++row) {
-            const auto* pairs = reinterpret_cast<const uint32_t*>(panel) + (static_cast<size_t>(part) * kRows + row) * 16;
-            float evens[16], odds[16];
-            for (int i = 0; i < 16; ++i) {
-                const uint32_t even = pairs[i] << 16, odd = pairs[i] & 0xffff0000u;
-                std::memcpy(evens + i, &even, 4);
-                std::memcpy(odds + i, &odd, 4);
-            }
-            for (int t = 0; t < kTokens; ++t) {
-                const float* values = tokens[t] + part * 32;
-                float lanes[16];
-                for (int i = 0; i < 16; ++i) lanes[i] = evens[i] * values[i] + odds[i] * values[16 + i];
-                float sum = 0;
-                for (int i = 0; i < 16; ++i) sum += lanes[i];
-                sums[t * kRows + row] += sum;
-            }
-        }
-}
-
-template <int kTokens>
-inline void mxfp4_product(const uint8_t* panel, int inputs, const GroupedToken* tokens, float* sums) {
-    static const int8_t table[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-    const int parts = round_up(inputs, kInputs) / kInputs;
-    for (int i = 0; i < kTokens * kRows; ++i) sums[i] = 0;
-    for (int part = 0; part < parts; ++part)
-        for (int row = 0; row < kRows; ++row) {
-            const uint8_t* nibbles = panel + scale_bytes(inputs) + (static_cast<size_t>(part) * kRows + row) * 32;
-            int8_t evens[32], odds[32];
-            for (int i = 0; i < 32; ++i) {
-                evens[i] = table[nibbles[i] & 15];
-                odds[i] = table[nibbles[i] >> 4];
-            }
-            for (int half = 0; half < 2; ++half) {
-                uint32_t bits = static_cast<uint32_t>(panel[part * 32 + row * 2 + half]) << 23;
-                float power;
-                std::memcpy(&power, &bits, 4);
-                for (int t = 0; t < kTokens; ++t) {
-                    const auto* bytes = reinterpret_cast<const int8_t*>(tokens[t].bytes) + part * 128 + half * 16;
-                    int32_t high = 0, low = 0;
-                    for (int i = 0; i < 16; ++i) {
-                        high += evens[half * 16 + i] * bytes[i] + odds[half * 16 + i] * bytes[32 + i];
-                        low += evens[half * 16 + i] * bytes[64 + i] + odds[half * 16 + i] * bytes[96 + i];
+    for (int group = 0; group < groups; ++group)
+        for (int t = 0; t < kTokens; ++t) {
+            int32_t high[kRows] = {}, low[kRows] = {};
+            for (int line = group * 8; line < group * 8 + 8; ++line) {
+                const auto* bytes = reinterpret_cast<const int8_t*>(tokens[t].bytes) + line * 8;
+                const uint8_t* weights = panel + static_cast<size_t>(line) * 64;
+                for (int row = 0; row < kRows; ++row)
+                    for (int i = 0; i < 4; ++i) {
+                        high[row] += (weights[row * 4 + i] - kOffset) * bytes[i];
+                        low[row] += (weights[row * 4 + i] - kOffset) * bytes[4 + i];
                     }
-                    sums[t * kRows + row] += (high * 256 + low) * power * tokens[t].scales[2 * part + half];
+            }
+            for (int row = 0; row < kRows; ++row) sums[t * kRows + row] += high[row] * 256 + low[row];
+        }
+}
+
+// [token][16]. Compiled once, so that its sums are added up in one order wherever it is called.
+template <int kTokens>
+[[gnu::noinline]] void bfloat16_product(const uint8_t* panel, int inputs, const float* const* tokens, float* sums) {
+    for (int i = 0; i < kTokens * kRows; ++i) sums[i] = 0;
+    for (int line = 0; line < round_up(inputs, kInputs) / 2; ++line) {
+        const auto* weights = reinterpret_cast<const uint16_t*>(panel) + static_cast<size_t>(line) * 32;
+        for (int t = 0; t < kTokens; ++t)
+            for (int row = 0; row < kRows; ++row)
+                sums[t * kRows + row] += from_bfloat16(weights[row * 2]) * tokens[t][line * 2] +
+                                         from_bfloat16(weights[row * 2 + 1]) * tokens[t][line * 2 + 1];
+    }
+}
+
+// [panel][token][16], of panels that follow one another.
+template <int kTokens, int kPanels>
+inline void mxfp4_product(const uint8_t* panels, int inputs, const SplitToken* tokens, float* sums) {
+    static const int8_t table[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};  // twice e2m1
+    for (int i = 0; i < kPanels * kTokens * kRows; ++i) sums[i] = 0;
+    for (int which = 0; which < kPanels; ++which, panels += panel_bytes(Form::kMxfp4, inputs), sums += kTokens * kRows)
+        for (int group = 0; group < inputs / kGroup; ++group) {
+            float powers[kRows];
+            for (int row = 0; row < kRows; ++row) {
+                const uint32_t bits = static_cast<uint32_t>(panels[group * kRows + row]) << 23;
+                std::memcpy(powers + row, &bits, 4);
+            }
+            int8_t weights[4][2][kRows * 4];
+            for (int line = 0; line < 4; ++line) {
+                const uint8_t* nibbles = panels + scale_bytes(inputs) + (static_cast<size_t>(group) * 4 + line) * 64;
+                for (int i = 0; i < kRows * 4; ++i) {
+                    weights[line][0][i] = table[nibbles[i] & 15];
+                    weights[line][1][i] = table[nibbles[i] >> 4];
                 }
+            }
+            for (int t = 0; t < kTokens; ++t) {
+                int32_t high[kRows] = {}, low[kRows] = {};
+                for (int quad = 0; quad < 8; ++quad) {
+                    const auto* bytes = reinterpret_cast<const int8_t*>(tokens[t].bytes) + (group * 8 + quad) * 8;
+                    for (int row = 0; row < kRows; ++row)
+                        for (int i = 0; i < 4; ++i) {
+                            high[row] += weights[quad / 2][quad % 2][row * 4 + i] * bytes[i];
+                            low[row] += weights[quad / 2][quad % 2][row * 4 + i] * bytes[4 + i];
+                        }
+                }
+                const float half = tokens[t].scale * 0.5f;
+                for (int row = 0; row < kRows; ++row)
+                    sums[t * kRows + row] += static_cast<float>(high[row] * 256 + low[row]) * powers[row] * half;
             }
         }
 }
