@@ -6,14 +6,14 @@ when it is asked for.
 """
 
 import json
-import math
 import os
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self, TypeAlias
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -21,8 +21,12 @@ from ostinato.engine import mxfp4
 from ostinato.engine.config import ModelConfig
 from ostinato.engine.interface import CheckpointError
 from ostinato.engine.layouts import Source, sources, tensor_shapes
+from ostinato.engine.soundness import check_sound, largest_magnitude
+from ostinato.engine.tensor_file import COPY_AGAIN, StoredTensor, TensorFile
 
-_COPY_AGAIN = "copy the checkpoint again"
+Progress: TypeAlias = Callable[[int, int], None]  # bytes read, of how many
+
+PIECE = 2**23  # bytes read at once
 QUANTIZATION = {
     "quant_method": "mxfp4",
     "modules_to_not_convert": [
@@ -32,6 +36,7 @@ QUANTIZATION = {
         "lm_head",
     ],
 }
+_TYPES = {"U8": torch.uint8, "BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
 
 
 class Checkpoint(Mapping[str, Tensor]):
@@ -60,12 +65,25 @@ class Checkpoint(Mapping[str, Tensor]):
         checkpoint._check()
         return checkpoint
 
-    def __getitem__(self, name: str) -> Tensor:
+    @property
+    def is_packed(self) -> bool:
+        """Whether the experts are MXFP4."""
+        return any(name.endswith("_blocks") for name in self._sources)
+
+    @property
+    def num_bytes(self) -> int:
+        """Count the bytes of the tensors that the model is made of."""
+        return sum(self.stored(name).num_bytes for name in self)
+
+    def stored(self, name: str) -> StoredTensor:
+        """Return where a tensor lies; plain experts of the original layout stand there the other way round."""
         source = self._sources[name]
-        tensor = _sound(self._files.read(source.name), source.name)
-        if source.rows is not None:
-            tensor = tensor[source.rows]
-        return tensor.transpose(1, 2) if source.is_transposed else tensor
+        tensor = self._files.find(source.name)
+        return tensor if source.rows is None else tensor.rows(source.rows.start, source.rows.stop)
+
+    def __getitem__(self, name: str) -> Tensor:
+        tensor = _read(self.stored(name))
+        return tensor.transpose(1, 2) if self._sources[name].is_transposed else tensor
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._sources)
@@ -73,30 +91,37 @@ class Checkpoint(Mapping[str, Tensor]):
     def __len__(self) -> int:
         return len(self._sources)
 
+    @contextmanager
+    def reporting(self, progress: Progress | None, total: int) -> Iterator[None]:
+        """Tell `progress` within the block, from whichever thread reads, how many bytes of `total` have been read."""
+        if progress is None:
+            yield
+            return
+        lock, done = threading.Lock(), 0
+
+        def count(num_bytes: int) -> None:
+            nonlocal done
+            with lock:
+                done += num_bytes
+                progress(done, total)
+
+        self._files.tell(count)
+        try:
+            yield
+        finally:
+            self._files.tell(None)
+
     def _check(self) -> None:
         for name, source in self._sources.items():
-            shape, dtype = self._files.describe(source.name)
-            if shape != source.shape:
-                complaint = f"{source.name} has shape {list(shape)}, config.json asks for {list(source.shape)}"
+            tensor = self._files.find(source.name)
+            if tensor.shape != source.shape:
+                complaint = f"{source.name} has shape {list(tensor.shape)}, config.json asks for {list(source.shape)}"
                 raise CheckpointError(f"{complaint}; the two do not belong together")
             allowed = ("U8",) if name.endswith(("_blocks", "_scales")) else ("BF16", "F16", "F32")
-            if dtype not in allowed:
-                raise CheckpointError(f"{source.name} holds {dtype} numbers; it must hold {' or '.join(allowed)}")
-
-
-class _Header(Protocol):
-    """What a file says of a tensor (safetensors has no types of its own)."""
-
-    def get_shape(self) -> list[int]: ...
-    def get_dtype(self) -> str: ...
-
-
-class _File(Protocol):
-    """An open safetensors file."""
-
-    def keys(self) -> list[str]: ...
-    def get_slice(self, name: str) -> _Header: ...
-    def get_tensor(self, name: str) -> Tensor: ...
+            if tensor.dtype not in allowed:
+                raise CheckpointError(
+                    f"{source.name} holds {tensor.dtype} numbers; it must hold {' or '.join(allowed)}"
+                )
 
 
 class _Files:
@@ -104,37 +129,37 @@ class _Files:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._holders: dict[str, _File] = {}
-        for path in _listed(folder):
-            opened = _opened(path)
-            self._holders |= dict.fromkeys(opened.keys(), opened)
+        self._files = [TensorFile(path) for path in _listed(folder)]
+        self._tensors = {name: tensor for file in self._files for name, tensor in file.items()}
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._holders)
+        return iter(self._tensors)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._holders
+        return name in self._tensors
 
-    def describe(self, name: str) -> tuple[tuple[int, ...], str]:
-        """Return the shape and the type of a tensor, without reading it."""
-        if name not in self._holders:
-            raise CheckpointError(f"{self._folder} holds no tensor {name!r}; {_COPY_AGAIN}, or it is no gpt-oss model")
-        header = self._holders[name].get_slice(name)
-        return tuple(header.get_shape()), header.get_dtype()
+    def find(self, name: str) -> StoredTensor:
+        """Return where a tensor lies."""
+        if name not in self._tensors:
+            raise CheckpointError(f"{self._folder} holds no tensor {name!r}; {COPY_AGAIN}, or it is no gpt-oss model")
+        return self._tensors[name]
 
-    def read(self, name: str) -> Tensor:
-        """Read a tensor."""
-        return self._holders[name].get_tensor(name)
+    def tell(self, on_read: Callable[[int], None] | None) -> None:
+        """Tell somebody of all bytes that are read, or nobody."""
+        for file in self._files:
+            file.on_read = on_read
 
 
-def _sound(tensor: Tensor, name: str) -> Tensor:
-    """Return the tensor, if its numbers may be weights: a file of the right size can still be damaged."""
-    low, high = (value.item() for value in torch.aminmax(tensor))
-    is_nan_scale = name.endswith("scales") and high == mxfp4.NAN_SCALE
-    if is_nan_scale or not math.isfinite(low) or not math.isfinite(high):
-        raise CheckpointError(f"{name} holds numbers that are not finite; {_COPY_AGAIN}")
-    if low == high == 0 and tensor.dim() > 1:
-        raise CheckpointError(f"{name} holds nothing but zeros; {_COPY_AGAIN}")
+def _read(stored: StoredTensor) -> Tensor:
+    """Read a tensor, piece by piece, and look its numbers over."""
+    tensor = torch.empty(stored.shape, dtype=_TYPES[stored.dtype])
+    content = tensor.flatten().view(torch.uint8).numpy()
+    largest = 0
+    for begin in range(0, len(content), PIECE):
+        piece = content[begin : begin + PIECE]
+        stored.file.read_into(piece.data, stored.begin + begin)
+        largest = max(largest, largest_magnitude(piece, stored.dtype))
+    check_sound(stored, largest)
     return tensor
 
 
@@ -208,14 +233,6 @@ def _listed(folder: Path) -> list[Path]:
         names = set(json.loads(index.read_bytes())["weight_map"].values())
         return [folder / name for name in sorted(names)]
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"{index} is no index of weight files; {_COPY_AGAIN}") from error
-
-
-def _opened(path: Path) -> "_File":
-    try:
-        opened: _File = safe_open(path, framework="pt")
-    except FileNotFoundError as error:
-        raise CheckpointError(f"no file {path}, which the index names; {_COPY_AGAIN}") from error
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or cut short ({error}); {_COPY_AGAIN}") from error
-    return opened
+        raise CheckpointError(f"{index} is no index of weight files; {COPY_AGAIN}") from error
+    except OSError as error:
+        raise CheckpointError(f"cannot read {index}: {error.strerror}") from error

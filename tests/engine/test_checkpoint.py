@@ -60,6 +60,20 @@ def test_shards_with_an_index_are_one_checkpoint(folder: Path, copy: Path) -> No
     assert all(torch.equal(whole[name], sharded[name]) for name in whole)
 
 
+def test_what_is_read_is_reported(folder: Path) -> None:
+    checkpoint = Checkpoint.open(folder)
+    told: list[tuple[int, int]] = []
+
+    with checkpoint.reporting(lambda done, total: told.append((done, total)), checkpoint.num_bytes):
+        for name in checkpoint:
+            checkpoint[name]
+    checkpoint["lm_head.weight"]
+
+    assert checkpoint.num_bytes == sum(tensor.nbytes for tensor in load_file(folder / "model.safetensors").values())
+    assert told[-1] == (checkpoint.num_bytes, checkpoint.num_bytes)
+    assert told == sorted(told)
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no folder '.*nowhere'; give one that holds config.json"):
         Checkpoint.open(tmp_path / "nowhere")
