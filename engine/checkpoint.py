@@ -85,6 +85,9 @@ class Checkpoint(Mapping[str, Tensor]):
         tensor = _read(self.stored(name))
         return tensor.transpose(1, 2) if self._sources[name].is_transposed else tensor
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._sources  # without reading it
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._sources)
 

@@ -6,7 +6,6 @@ computed is finished, and the stream is gone.
 """
 
 import asyncio
-import math
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -16,18 +15,14 @@ from typing import Any, Self
 import torch
 
 from ostinato.engine.batch import Model
-from ostinato.engine.checkpoint import Checkpoint
-from ostinato.engine.config import ModelConfig
+from ostinato.engine.checkpoint import Progress
 from ostinato.engine.experts import ExpertForm
 from ostinato.engine.generation import Generation
 from ostinato.engine.interface import Constraint, EngineError, Sampling, TokenLogprob, Usage
-from ostinato.engine.kernels.library import Form, best_library
-from ostinato.engine.layouts import tensor_shapes
-from ostinato.engine.model import Transformer
+from ostinato.engine.loading import load
 from ostinato.engine.scheduler import Scheduler
 
 _AHEAD = 2  # ids computed before they are asked for
-_WIDE_LIMIT = 2**28  # weights outside the experts up to which float32 is used: 1 GiB
 
 
 class TorchEngine:
@@ -55,23 +50,27 @@ class TorchEngine:
         form: ExpertForm | None = None,
         threads: int | None = None,
         uses_kernels: bool | None = None,
+        progress: Progress | None = None,
     ) -> Self:
         """Load the checkpoint in `folder`, of either layout.
 
         On a CPU the compiled kernels are used where they were built and take the model's shape; `uses_kernels` False
         is torch alone, True insists. By size, `dtype` None chooses float32 or bfloat16 for torch, and `form` None how
-        it holds the experts.
+        it holds the experts. `progress` hears how many bytes were read, of how many, from the threads that read.
 
         Raises:
             CheckpointError: if there is none, or it cannot be used.
-            EngineError: if the kernels are insisted on and cannot be used.
+            EngineError: if the memory does not hold the model, or the kernels are insisted on and cannot be used.
         """
-        checkpoint = Checkpoint.open(folder)
-        may = uses_kernels is not False and torch.device(device).type == "cpu" and dtype is None and form is None
-        model: Model[Any] | None = _kernel_model(checkpoint, threads, insists=bool(uses_kernels)) if may else None
-        if model is None:
-            dtype = dtype or _fitting_dtype(checkpoint.config)
-            model = Transformer(checkpoint.config, checkpoint, device=device, dtype=dtype, form=form)
+        model = load(
+            folder,
+            device=device,
+            dtype=dtype,
+            form=form,
+            threads=threads,
+            uses_kernels=uses_kernels,
+            progress=progress,
+        )
         return cls(model, name=Path(folder).name, threads=threads)
 
     def stream(
@@ -313,29 +312,3 @@ class _Worker:
             self._streams.remove(stream)
         if stream.generation is not None:
             self._scheduler.remove(stream.generation)
-
-
-def _kernel_model(checkpoint: Checkpoint, threads: int | None, *, insists: bool) -> Model[Any] | None:
-    """Return the model in compiled kernels; None if there are none for it."""
-    from ostinato.engine.kernels.model import KernelModel, can_run
-
-    library = best_library()
-    is_packed = any(name.endswith("_blocks") for name in checkpoint)
-    if library is None or not can_run(checkpoint.config, is_packed=is_packed):
-        if insists:
-            why = "no kernels were built; install a C++ compiler and install again" if library is None else "the shape"
-            raise EngineError(f"the compiled kernels cannot run this model: {why}")
-        return None
-    form = Form.BFLOAT16 if _num_dense(checkpoint.config) <= _WIDE_LIMIT else Form.INT8
-    return KernelModel(checkpoint.config, checkpoint, library=library, form=form, threads=threads)
-
-
-def _num_dense(config: ModelConfig) -> int:
-    """Count the weights outside the experts."""
-    shapes = tensor_shapes(config, is_packed=False)
-    return sum(math.prod(shape) for name, shape in shapes.items() if ".experts." not in name)
-
-
-def _fitting_dtype(config: ModelConfig) -> torch.dtype:
-    """Choose float32 for small models, which torch runs faster in it, and bfloat16 for those it would not fit."""
-    return torch.float32 if _num_dense(config) <= _WIDE_LIMIT else torch.bfloat16

@@ -74,7 +74,6 @@ class Weights(Structure):
     _fields_ = (
         ("shape", Shape),
         ("layers", POINTER(Layer)),
-        ("embedding", c_void_p),
         ("norm", c_void_p),
         ("head", Matrix),
         ("cosines", c_void_p),
@@ -86,7 +85,7 @@ class Chunk(Structure):
     """ostinato_chunk."""
 
     _fields_ = (
-        ("ids", c_void_p),
+        ("embedded", c_void_p),
         ("begin", c_int32),
         ("count", c_int32),
         ("is_exact", c_int32),

@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ostinato.engine.batch import Work
+from ostinato.engine.checkpoint import Checkpoint
 from ostinato.engine.config import ModelConfig
 from ostinato.engine.kernels.library import Chunk, Form, Library
 from ostinato.engine.kernels.memory import available_bytes
@@ -37,7 +38,7 @@ class KernelModel:
     def __init__(
         self,
         config: ModelConfig,
-        tensors: Mapping[str, Tensor],
+        checkpoint: Checkpoint,
         *,
         library: Library,
         form: Form,
@@ -49,7 +50,7 @@ class KernelModel:
         self.backend = library.kind
         self._library = library
         threads = threads or os.cpu_count() or 1
-        self._weights = PackedWeights(config, tensors, library=library, form=form, threads=threads)
+        self._weights = PackedWeights(checkpoint, library=library, form=form)
         self._handle: int | None = library.open(self._weights.c_weights, threads)
         layer_bytes = library.page_bytes(self._weights.c_weights.shape)
         num_sliding = sum(config.window(layer) is not None for layer in range(config.num_layers))
@@ -73,8 +74,8 @@ class KernelModel:
         """
         for work in works:
             work.cache.reach(work.cache.length + len(work.ids))
-        ids = [np.array(work.ids, dtype=np.int32) for work in works]
-        chunks = (Chunk * len(works))(*map(_chunk, works, ids))
+        embedded = [self._weights.embedding.rows(work.ids) for work in works]
+        chunks = (Chunk * len(works))(*map(_chunk, works, embedded))
         ends = np.cumsum([len(work.ids) for work in works], dtype=np.int32) - 1
         wanting = [index for index, work in enumerate(works) if work.wants_logits]
         only = works[wanting[0]].rows if len(wanting) == 1 else None
@@ -116,11 +117,11 @@ def _fitting_pages(full_bytes: int) -> int:
     return max(16, available_bytes() // 2 // full_bytes)
 
 
-def _chunk(work: Work[PagedCache], ids: NDArray[np.int32]) -> Chunk:
+def _chunk(work: Work[PagedCache], embedded: NDArray[np.uint16]) -> Chunk:
     return Chunk(
-        ids=ids.ctypes.data,
+        embedded=embedded.ctypes.data,
         begin=work.cache.length,
-        count=len(ids),
+        count=len(embedded),
         is_exact=work.is_exact,
         full_pages=work.cache.full_addresses.ctypes.data,
         sliding_pages=work.cache.sliding_addresses.ctypes.data,

@@ -67,7 +67,7 @@ class Model {
                 for (int i = 0; i < chunk->count; ++i) {
                     order_.resize(std::max(order_.size(), static_cast<size_t>(given + i + 1)));
                     order_[given + i] = static_cast<int>(rows_.size());
-                    rows_.push_back({chunk, chunk->begin + i, chunk->ids[i], is_exact});
+                    rows_.push_back({chunk, chunk->begin + i, is_exact});
                 }
             }
             if (is_exact) num_exact_ = static_cast<int>(rows_.size());
@@ -86,7 +86,8 @@ class Model {
 
     void share_embedding(int& phase) {
         team_.share(phase, num_rows_, [&](int row) {
-            const uint16_t* source = weights_.embedding + static_cast<size_t>(rows_[row].id) * shape_.hidden;
+            const ostinato_chunk& chunk = *rows_[row].chunk;
+            const uint16_t* source = chunk.embedded + static_cast<size_t>(rows_[row].position - chunk.begin) * shape_.hidden;
             for (int i = 0; i < shape_.hidden; ++i) x(row)[i] = from_bfloat16(source[i]);
         });
     }

@@ -41,7 +41,6 @@ typedef struct {
 typedef struct {
     ostinato_shape shape;
     const ostinato_layer* layers;
-    const uint16_t* embedding; /* bfloat16 [vocabulary][hidden], as published */
     const float* norm;
     ostinato_matrix head;
     const float* cosines; /* [positions][head_dim / 2] */
@@ -52,7 +51,7 @@ typedef struct {
  * sliding layers, 32 tokens each, layer after layer; those that no token of the chunk sees may be null. New pages must
  * be zero or hold old numbers, not arbitrary bytes. An exact chunk multiplies experts as decoding does. */
 typedef struct {
-    const int32_t* ids;
+    const uint16_t* embedded; /* bfloat16 [count][hidden]: the ids' rows of the embedding */
     int32_t begin, count, is_exact;
     uint16_t* const* full_pages;
     uint16_t* const* sliding_pages;

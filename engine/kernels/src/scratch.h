@@ -12,7 +12,7 @@ namespace ostinato {
 // sequence's numbers do not depend on what else is in the step.
 struct Row {
     const ostinato_chunk* chunk;
-    int position, id;
+    int position;
     bool is_exact;
 };
 
