@@ -76,6 +76,15 @@ def _run(options: argparse.Namespace) -> int:
     )
 
 
+def _pull(options: argparse.Namespace) -> int:
+    """`ostinato pull`."""
+    settings = Settings.from_environment()
+
+    from ostinato.agent.pull_command import pull_model
+
+    return pull_model(options.model, settings, revision=options.revision, folder=options.to)
+
+
 def _build_sandbox(options: argparse.Namespace) -> int:
     """`ostinato sandbox build`."""
     from ostinato.sandbox.build import build_image
@@ -92,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_run(commands)
+    _add_pull(commands)
     _add_sandbox(commands)
     return parser
 
@@ -135,6 +145,19 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
     run.add_argument("--quiet", "-q", action="store_true", help="show no activity")
     run.add_argument("--trajectory", type=Path, metavar="FILE", help="record the run here (default: the data folder)")
     run.set_defaults(command=_run)
+
+
+def _add_pull(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    pull = commands.add_parser(
+        "pull",
+        help="fetch a model from the Hugging Face hub",
+        description="Fetch a model from the Hugging Face hub, verify it, and print its folder. What was fetched stays: "
+        "the same command goes on after an interruption.",
+    )
+    pull.add_argument("model", help="gpt-oss-20b, gpt-oss-120b, or OWNER/NAME of any repository of that layout")
+    pull.add_argument("--revision", metavar="NAME", help="a branch, tag or commit (default: the newest)")
+    pull.add_argument("--to", type=Path, metavar="FOLDER", help="where to (default: the data folder)")
+    pull.set_defaults(command=_pull)
 
 
 def _add_sandbox(commands: "argparse._SubParsersAction[_Parser]") -> None:

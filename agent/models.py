@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ostinato.agent.pulled import is_hub_name, pulled_folder
+from ostinato.agent.settings import Settings
 from ostinato.agent.trajectory import read_trajectory
 from ostinato.engine.interface import CheckpointError, Engine, Sampling
 from ostinato.engine.scripted import ScriptedEngine
@@ -27,7 +29,9 @@ class Model:
 
 
 def load_model(name: str = NANO) -> Model:
-    """Load the embedded model `nano`, the checkpoint in a folder, or `replay:FILE`; nothing is ever downloaded.
+    """Load the embedded model `nano`, the checkpoint in a folder, one that was pulled, or `replay:FILE`.
+
+    Nothing is downloaded here: `gpt-oss-20b` or `openai/gpt-oss-20b` is what `ostinato pull` fetched before.
 
     A folder without a vocabulary file of its own speaks o200k_harmony, as gpt-oss does. A replay says what the model
     said in a recorded run; its tools are called again.
@@ -94,9 +98,11 @@ def nano_folder() -> Path:
 
 def _folder(name: str) -> Path:
     folder = _path(name)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no model named {name!r}; there is {NANO}, or give the folder of a checkpoint")
-    return folder
+    if folder.is_dir():
+        return folder
+    if is_hub_name(name):
+        return pulled_folder(name, Settings.from_environment().models)
+    raise FileNotFoundError(f"no model named {name!r}; there is {NANO}, or give the folder of a checkpoint")
 
 
 def _path(name: str) -> Path:

@@ -36,6 +36,11 @@ class Settings:
         """Where runs are recorded."""
         return self.home / "trajectories"
 
+    @property
+    def models(self) -> Path:
+        """Where pulled models are."""
+        return self.home / "models"
+
 
 def _home(environment: Mapping[str, str]) -> Path:
     if own := environment.get("OSTINATO_HOME"):
