@@ -14,7 +14,6 @@ from ostinato.harmony import Tokenizer
 NANO = "nano"
 REPLAY = "replay:"
 VOCABULARY = "vocabulary.json"
-SLOW = "no compiled kernels: the engine runs on torch alone, slower; install a C++ compiler, then Ostinato again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +58,7 @@ def _checkpoint(name: str, folder: Path) -> Model:
             f"has {tokenizer.vocab_size}; put the model's own {VOCABULARY} beside its weights"
         )
     sampling = Sampling(temperature=0.0) if name == NANO else Sampling()
-    notice = "" if engine.has_kernels else SLOW
-    return Model(name=name, engine=engine, tokenizer=tokenizer, sampling=sampling, notice=notice)
+    return Model(name=name, engine=engine, tokenizer=tokenizer, sampling=sampling, notice="; ".join(engine.notices))
 
 
 def _replay(path: Path) -> Model:

@@ -1,8 +1,9 @@
 """Loading: from the folder of a checkpoint to a model in memory, in compiled kernels where they can run it."""
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,14 +14,23 @@ from ostinato.engine.config import ModelConfig
 from ostinato.engine.experts import ExpertForm
 from ostinato.engine.interface import EngineError
 from ostinato.engine.kernels.footprint import footprint
-from ostinato.engine.kernels.library import Form, Library, best_library
+from ostinato.engine.kernels.library import Form, Library
 from ostinato.engine.kernels.memory import available_bytes
 from ostinato.engine.kernels.model import KernelModel, can_run
 from ostinato.engine.layouts import tensor_shapes
 from ostinato.engine.model import Transformer
+from ostinato.engine.self_test import Choice, sound_library
 
+SLOW = "the engine runs on torch alone, slower"
 _WIDE_LIMIT = 2**28  # weights outside the experts up to which float32 is used: 1 GiB
 _WORKING = 2**29  # bytes to compute in, and for the keys and values of some thousand tokens
+
+
+class Loaded(NamedTuple):
+    """A model, and what its user should know of how it runs."""
+
+    model: Model[Any]
+    notices: tuple[str, ...]
 
 
 def load(
@@ -32,8 +42,11 @@ def load(
     threads: int | None = None,
     uses_kernels: bool | None = None,
     progress: Progress | None = None,
-) -> Model[Any]:
+    candidates: Iterable[Library] | None = None,
+) -> Loaded:
     """Load the checkpoint in `folder`; see TorchEngine.open.
+
+    The first of the `candidates` that computes correctly is used; None are those that this processor can run.
 
     Raises:
         CheckpointError: if there is none, or it cannot be used.
@@ -41,15 +54,18 @@ def load(
     """
     checkpoint = Checkpoint.open(folder)
     may = uses_kernels is not False and torch.device(device).type == "cpu" and dtype is None and form is None
-    library = _library(checkpoint, insists=bool(uses_kernels)) if may else None
+    choice = _choice(checkpoint, candidates) if may else Choice(library=None)
+    if choice.library is None and uses_kernels:
+        raise EngineError("; ".join(["the compiled kernels cannot run this model", *choice.refused]))
     with checkpoint.reporting(progress, checkpoint.num_bytes):
-        if library is not None:
-            return _kernel_model(checkpoint, library, threads)
+        if choice.library is not None:
+            return Loaded(_kernel_model(checkpoint, choice.library, threads), choice.refused)
         dtype = dtype or _fitting_dtype(checkpoint.config)
         form = form or experts.fitting_form(checkpoint.config, is_packed=checkpoint.is_packed)
         if torch.device(device).type == "cpu":
             check_room(_torch_bytes(checkpoint, dtype, form), available_bytes())
-        return Transformer(checkpoint.config, checkpoint, device=device, dtype=dtype, form=form)
+        model = Transformer(checkpoint.config, checkpoint, device=device, dtype=dtype, form=form)
+        return Loaded(model, (*choice.refused, SLOW) if choice.refused else ())
 
 
 def check_room(needed: int, available: int) -> None:
@@ -65,20 +81,19 @@ def check_room(needed: int, available: int) -> None:
         )
 
 
-def _library(checkpoint: Checkpoint, *, insists: bool) -> Library | None:
-    """Return the compiled library that runs the model; None if none does."""
-    library = best_library()
-    if library is not None and can_run(checkpoint.config, is_packed=checkpoint.is_packed):
-        return library
-    if insists:
-        why = "no kernels were built; install a C++ compiler and install again" if library is None else "the shape"
-        raise EngineError(f"the compiled kernels cannot run this model: {why}")
-    return None
+def _choice(checkpoint: Checkpoint, candidates: Iterable[Library] | None) -> Choice:
+    """Choose the compiled library that runs the model; without one, say why."""
+    if not can_run(checkpoint.config, is_packed=checkpoint.is_packed):
+        return Choice(library=None, refused=("the compiled kernels take MXFP4 experts and widths in multiples of 32",))
+    choice = sound_library(_fitting_form(checkpoint.config), candidates)
+    if choice.library is None and not choice.refused:
+        return Choice(library=None, refused=("no kernels were built; install a C++ compiler, then Ostinato again",))
+    return choice
 
 
 def _kernel_model(checkpoint: Checkpoint, library: Library, threads: int | None) -> KernelModel:
     config = checkpoint.config
-    form = Form.BFLOAT16 if _num_dense(config) <= _WIDE_LIMIT else Form.INT8
+    form = _fitting_form(config)
     check_room(footprint(config, library, form).whole, available_bytes())
     return KernelModel(config, checkpoint, library=library, form=form, threads=threads)
 
@@ -96,6 +111,11 @@ def _num_dense(config: ModelConfig) -> int:
     """Count the weights outside the experts."""
     shapes = tensor_shapes(config, is_packed=False)
     return sum(math.prod(shape) for name, shape in shapes.items() if ".experts." not in name)
+
+
+def _fitting_form(config: ModelConfig) -> Form:
+    """Choose how the kernels hold the weights outside the experts."""
+    return Form.BFLOAT16 if _num_dense(config) <= _WIDE_LIMIT else Form.INT8
 
 
 def _fitting_dtype(config: ModelConfig) -> torch.dtype:

@@ -29,11 +29,14 @@ class TorchEngine:
     """Continues ids with a model of weights.
 
     `threads` sets how many cores are used; None leaves that to torch, or takes all for the compiled kernels. Small
-    models are fastest with one.
+    models are fastest with one. `notices` are what the user should know of how the model runs.
     """
 
-    def __init__(self, model: Model[Any], *, name: str = "torch", threads: int | None = None) -> None:
+    def __init__(
+        self, model: Model[Any], *, name: str = "torch", threads: int | None = None, notices: Sequence[str] = ()
+    ) -> None:
         self.name = name
+        self.notices = tuple(notices)
         self.vocab_size = model.config.vocab_size
         self.context_length = model.config.context_length
         self._model: Model[Any] | None = model
@@ -62,7 +65,7 @@ class TorchEngine:
             CheckpointError: if there is none, or it cannot be used.
             EngineError: if the memory does not hold the model, or the kernels are insisted on and cannot be used.
         """
-        model = load(
+        model, notices = load(
             folder,
             device=device,
             dtype=dtype,
@@ -71,7 +74,7 @@ class TorchEngine:
             uses_kernels=uses_kernels,
             progress=progress,
         )
-        return cls(model, name=Path(folder).name, threads=threads)
+        return cls(model, name=Path(folder).name, threads=threads, notices=notices)
 
     def stream(
         self,

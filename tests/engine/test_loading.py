@@ -103,7 +103,7 @@ def test_damaged_experts_are_refused_with_their_tensors_name(
 def test_loading_reports_every_byte_once(uses_kernels: bool, wide_folder: Path) -> None:
     told: list[tuple[int, int]] = []
 
-    model = load(wide_folder, uses_kernels=uses_kernels, progress=lambda done, total: told.append((done, total)))
+    model, _ = load(wide_folder, uses_kernels=uses_kernels, progress=lambda done, total: told.append((done, total)))
     model.step([Work(cache=model.new_cache(), ids=[1, 2], wants_logits=True)])
 
     total = sum(tensor.nbytes for tensor in load_file(wide_folder / "model.safetensors").values())

@@ -4,13 +4,17 @@ import copy
 import ctypes
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
 from ostinato.engine import reference
+from ostinato.engine.checkpoint import save_checkpoint
 from ostinato.engine.config import ModelConfig
+from ostinato.engine.interface import EngineError
 from ostinato.engine.kernels.library import Form, Library, libraries
+from ostinato.engine.loading import load
 from ostinato.engine.self_test import (
     BOUND,
     CASES,
@@ -79,6 +83,22 @@ def test_a_sound_library_is_chosen_without_a_word() -> None:
     choice = sound_library(Form.BFLOAT16)
 
     assert (choice.library, choice.refused) == (libraries()[KINDS[0]], ())
+
+
+def test_a_model_is_loaded_with_the_next_library_and_its_user_is_told(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, SMALL, random_weights(SMALL))
+    good = libraries()[KINDS[-1]]
+    bad = broken(good, lambda logit: logit + 1)
+
+    model, notices = load(tmp_path, candidates=[bad, good])
+    alone, reasons = load(tmp_path, candidates=[bad])
+
+    assert (model.backend, len(notices)) == (good.kind, 1)
+    assert alone.backend == "torch"
+    assert reasons == (*notices, "the engine runs on torch alone, slower")
+    with pytest.raises(EngineError, match="the compiled kernels cannot run this model; the compiled kernels for"):
+        load(tmp_path, candidates=[bad], uses_kernels=True)
+    model.close()
 
 
 @pytest.mark.parametrize("config", dict.fromkeys(case.config for case in CASES if case.config.num_experts > 2))
