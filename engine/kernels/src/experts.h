@@ -129,15 +129,14 @@ class Experts {
     }
 
     void share_gates(const ostinato_layer& layer, int member, int& phase) {
-        const int panels = num_panels(layer.gate_up.rows), pairs = (panels + 1) / 2;
+        const int pairs = num_panels(layer.gate_up.rows) / 2;
         team_.divide(phase, member, static_cast<int>(batches_.size()) * pairs, kMostPairs, [&](int begin, int end) {
             while (begin < end) {
                 const Batch& batch = batches_[begin / pairs];
-                const int first = begin % pairs, count = std::min(end - begin, pairs - first);
-                const int last = std::min(panels, 2 * (first + count));
-                if (batch.is_exact) gate_few(layer, batch, 2 * first, last);
-                else gate_tiles(layer, batch, 2 * first, last, scratches_[member]);
-                begin += count;
+                const int first = begin % pairs, last = std::min(pairs, first + end - begin);
+                if (batch.is_exact) gate_few(layer, batch, first, last);
+                else gate_tiles(layer, batch, first, last, scratches_[member]);
+                begin += last - first;
             }
         });
     }
@@ -149,12 +148,11 @@ class Experts {
     }
 
     void share_sums(const ostinato_layer& layer, float* x, int member, int& phase) {
-        const int panels = num_panels(layer.down.rows), pairs = (panels + 1) / 2;
+        const int pairs = num_panels(layer.down.rows) / 2;
         team_.divide(phase, member, pairs, pairs, [&](int begin, int end) {
-            const int first = 2 * begin, last = std::min(panels, 2 * end);
             for (const Batch& batch : batches_) {
-                if (batch.is_exact) add_few(layer, batch, x, first, last);
-                else add_tiles(layer, batch, x, first, last, scratches_[member]);
+                if (batch.is_exact) add_few(layer, batch, x, begin, end);
+                else add_tiles(layer, batch, x, begin, end, scratches_[member]);
             }
         });
     }
@@ -168,44 +166,41 @@ class Experts {
         }
     }
 
-    static const uint8_t* panel_of(const ostinato_matrix& matrix, int expert, int panel) {
-        const size_t bytes = panel_bytes(static_cast<Form>(matrix.form), matrix.inputs);
-        return matrix.panels + (static_cast<size_t>(expert) * num_panels(matrix.rows) + panel) * bytes;
+    static const uint8_t* pair_of(const ostinato_matrix& matrix, int expert, int pair) {
+        const size_t bytes = panel_bytes(Form::kMxfp4, matrix.inputs);
+        return matrix.panels + (static_cast<size_t>(expert) * num_panels(matrix.rows) + pair * 2) * bytes;
     }
 
-    // Multiply panels of an expert with all tokens of an exact batch; take(panel, which token, sums of 16 rows).
+    // Multiply pairs of panels of an expert with all tokens of an exact batch; take(first row, which token, 16 sums).
     template <typename Token, typename Take>
     void multiply_few(const ostinato_matrix& matrix, const Batch& batch, int begin, int end, Token token, Take take) {
-        for (int panel = begin; panel < end; panel += 2) {
-            const uint8_t* weights = panel_of(matrix, batch.expert, panel);
-            const bool is_pair = panel + 1 < end;
+        for (int pair = begin; pair < end; ++pair)
             by_few<4>(batch.count(), [&](auto few, int first) {
                 constexpr int kTokens = few.value;
                 SplitToken tokens[kTokens];
                 for (int t = 0; t < kTokens; ++t) tokens[t] = token(first + t);
                 alignas(64) float sums[2 * kTokens * kRows];
-                if (is_pair) mxfp4_product<kTokens, 2>(weights, matrix.inputs, tokens, sums);
-                else mxfp4_product<kTokens, 1>(weights, matrix.inputs, tokens, sums);
-                for (int which = 0; which < (is_pair ? 2 : 1); ++which)
-                    for (int t = 0; t < kTokens; ++t) take(panel + which, first + t, sums + (which * kTokens + t) * kRows);
+                mxfp4_product<kTokens>(pair_of(matrix, batch.expert, pair), matrix.inputs, tokens, sums);
+                for (int which = 0; which < 2; ++which)
+                    for (int t = 0; t < kTokens; ++t)
+                        take((pair * 2 + which) * kRows, first + t, sums + (which * kTokens + t) * kRows);
             });
-        }
     }
 
     void gate_few(const ostinato_layer& layer, const Batch& batch, int begin, int end) {
         const float* bias = layer.gate_up.bias + static_cast<size_t>(batch.expert) * layer.gate_up.rows;
         multiply_few(
             layer.gate_up, batch, begin, end, [&](int i) { return asked_.split(batch.slots[i].row); },
-            [&](int panel, int i, const float* sums) {
+            [&](int row, int i, const float* sums) {
                 float* out = activated_.data() + static_cast<size_t>(batch.begin + i) * shape_.intermediate;
-                activate(sums, bias + panel * kRows, out + panel * kRows / 2);
+                activate(sums, bias + row, out + row / 2);
             });
     }
 
     void add_few(const ostinato_layer& layer, const Batch& batch, float* x, int begin, int end) {
         multiply_few(
             layer.down, batch, begin, end, [&](int i) { return answered_.split(batch.begin + i); },
-            [&](int panel, int i, const float* sums) { add_weighted(layer, batch, batch.slots[i], panel * kRows, sums, x); });
+            [&](int row, int i, const float* sums) { add_weighted(layer, batch, batch.slots[i], row, sums, x); });
     }
 
     void add_weighted(const ostinato_layer& layer, const Batch& batch, const Slot& slot, int first, const float* sums,
@@ -217,22 +212,21 @@ class Experts {
     }
 
 #ifdef __AMX_TILE__
-    // Multiply one or two panels of an expert with all tokens of a batch; take(which panel, token, sums of 16 rows).
+    // Multiply a pair of panels of an expert with all tokens of a batch; take(first row, token, 16 sums).
     template <typename Take>
-    void multiply_in_tiles(const ostinato_matrix& matrix, const Batch& batch, int panel, int panels,
-                           const uint16_t* operands, Scratch& scratch, Take take) {
+    void multiply_in_tiles(const ostinato_matrix& matrix, const Batch& batch, int pair, const uint16_t* operands,
+                           Scratch& scratch, Take take) {
         const int padded = round_up(matrix.inputs, kInputs), tiles = matrix.inputs / 32, groups = (batch.count() + 15) / 16;
         scratch.tiles.need(2 * kStretch * 1024);
         scratch.sums.need(static_cast<size_t>(groups + 1) * 2 * kTile);
-        const uint8_t* const packed[2] = {panel_of(matrix, batch.expert, panel),
-                                          panel_of(matrix, batch.expert, panel + panels - 1)};
-        uint8_t* const unpacked[2] = {scratch.tiles.data(), scratch.tiles.data() + (panels - 1) * kStretch * 1024};
+        const uint8_t* packed = pair_of(matrix, batch.expert, pair);
+        uint8_t* const unpacked[2] = {scratch.tiles.data(), scratch.tiles.data() + kStretch * 1024};
         const size_t row_bytes = static_cast<size_t>(padded) * 2;
         for (int begin = 0; begin < tiles; begin += kStretch) {
             const int count = std::min(kStretch, tiles - begin);
-            for (int which = 0; which < panels; ++which)
+            for (int which = 0; which < 2; ++which)
                 for (int i = 0; i < count; ++i)
-                    unpack_tile(packed[which], matrix.inputs, begin + i, unpacked[which] + i * 1024);
+                    unpack_tile(packed, which, matrix.inputs, begin + i, unpacked[which] + i * 1024);
             const auto tokens = [&](int group) {
                 const uint16_t* first = operands + (static_cast<size_t>(batch.begin) + group * 16) * padded + begin * 32;
                 return reinterpret_cast<const uint8_t*>(first);
@@ -245,31 +239,27 @@ class Experts {
             }
         }
         for (int t = 0; t < batch.count(); ++t)
-            for (int which = 0; which < panels; ++which)
-                take(which, t, scratch.sums.data() + (static_cast<size_t>(t / 16) * 2 + which) * kTile + t % 16 * kRows);
+            for (int which = 0; which < 2; ++which)
+                take((pair * 2 + which) * kRows, t,
+                     scratch.sums.data() + (static_cast<size_t>(t / 16) * 2 + which) * kTile + t % 16 * kRows);
     }
 
     void gate_tiles(const ostinato_layer& layer, const Batch& batch, int begin, int end, Scratch& scratch) {
         const float* bias = layer.gate_up.bias + static_cast<size_t>(batch.expert) * layer.gate_up.rows;
-        for (int panel = begin; panel < end; panel += 2) {
-            const auto take = [&](int which, int t, const float* sums) {
-                const int row = (panel + which) * kRows;
+        for (int pair = begin; pair < end; ++pair)
+            multiply_in_tiles(layer.gate_up, batch, pair, tiled_in_.data(), scratch, [&](int row, int t, const float* sums) {
                 float answers[kRows / 2];
                 activate(sums, bias + row, answers);
                 uint16_t* out = tiled_inner_.data() + static_cast<size_t>(batch.begin + t) * padded_inner_ + row / 2;
                 for (int i = 0; i < kRows / 2; ++i) out[i] = to_bfloat16(answers[i]);
-            };
-            multiply_in_tiles(layer.gate_up, batch, panel, std::min(2, end - panel), tiled_in_.data(), scratch, take);
-        }
+            });
     }
 
     void add_tiles(const ostinato_layer& layer, const Batch& batch, float* x, int begin, int end, Scratch& scratch) {
-        for (int panel = begin; panel < end; panel += 2) {
-            const auto take = [&](int which, int t, const float* sums) {
-                add_weighted(layer, batch, batch.slots[t], (panel + which) * kRows, sums, x);
-            };
-            multiply_in_tiles(layer.down, batch, panel, std::min(2, end - panel), tiled_inner_.data(), scratch, take);
-        }
+        for (int pair = begin; pair < end; ++pair)
+            multiply_in_tiles(layer.down, batch, pair, tiled_inner_.data(), scratch, [&](int row, int t, const float* sums) {
+                add_weighted(layer, batch, batch.slots[t], row, sums, x);
+            });
     }
 #else
     void gate_tiles(const ostinato_layer&, const Batch&, int, int, Scratch&) {}

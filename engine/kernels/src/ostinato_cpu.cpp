@@ -59,8 +59,9 @@ size_t ostinato_panel_bytes(int32_t form, int32_t inputs) { return ostinato::pan
 void ostinato_pack(int32_t form, const void* source, const uint8_t* group_scales, int32_t rows, int32_t inputs,
                    uint8_t* panels, float* scales) {
     const size_t bytes = ostinato::panel_bytes(static_cast<Form>(form), inputs);
-    for (int first = 0; first < rows; first += ostinato::kRows, panels += bytes) {
-        const int count = std::min(ostinato::kRows, rows - first);
+    const int together = static_cast<Form>(form) == Form::kMxfp4 ? 2 : 1;
+    for (int first = 0; first < rows; first += together * ostinato::kRows, panels += together * bytes) {
+        const int count = std::min(together * ostinato::kRows, rows - first);
         const auto* numbers = static_cast<const uint16_t*>(source) + static_cast<size_t>(first) * inputs;
         const size_t groups = static_cast<size_t>(first) * (inputs / ostinato::kGroup);
         switch (static_cast<Form>(form)) {

@@ -78,11 +78,11 @@ uint64_t ostinato_read(ostinato_model* model, const uint64_t* memory, size_t byt
 /* Bytes of one layer's part of a page. */
 size_t ostinato_page_bytes(const ostinato_shape* shape);
 
-/* Bytes of a panel of 16 rows. */
+/* Bytes of a panel of 16 rows. An MXFP4 matrix has an even number of panels. */
 size_t ostinato_panel_bytes(int32_t form, int32_t inputs);
 
 /* Pack `rows` rows into panels: from bfloat16 [rows][inputs], or from MXFP4 blocks and their scales. `scales` gets the
- * row scales of int8, 16 a panel. Calls for different panels may run at the same time. */
+ * row scales of int8, 16 a panel. MXFP4 panels are packed two by two. Calls for different panels may run at the same time. */
 void ostinato_pack(int32_t form, const void* source, const uint8_t* group_scales, int32_t rows, int32_t inputs,
                    uint8_t* panels, float* scales);
 

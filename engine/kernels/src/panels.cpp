@@ -39,18 +39,18 @@ static uint32_t regrouped(uint32_t nibbles) {
     return spread(nibbles & 0xffff) | spread(nibbles >> 16) << 4;
 }
 
-void pack_mxfp4(const uint8_t* blocks, const uint8_t* group_scales, int rows, int inputs, uint8_t* panel) {
-    std::memset(panel, 0, panel_bytes(Form::kMxfp4, inputs));
+void pack_mxfp4(const uint8_t* blocks, const uint8_t* group_scales, int rows, int inputs, uint8_t* pair) {
+    std::memset(pair, 0, 2 * panel_bytes(Form::kMxfp4, inputs));
     const int groups = inputs / kGroup;
-    auto* lines = reinterpret_cast<uint32_t*>(panel + scale_bytes(inputs));
+    auto* lines = reinterpret_cast<uint32_t*>(pair + scale_bytes(inputs));
     for (int group = 0; group < groups; ++group)
         for (int row = 0; row < rows; ++row) {
             const size_t source = static_cast<size_t>(row) * groups + group;
-            panel[group * kRows + row] = group_scales[source];
+            pair[group * 2 * kRows + row] = group_scales[source];
             uint32_t nibbles[4];
             std::memcpy(nibbles, blocks + source * 16, 16);
             for (int line = 0; line < 4; ++line)
-                lines[(static_cast<size_t>(group) * 4 + line) * kRows + row] = regrouped(nibbles[line]);
+                lines[(static_cast<size_t>(group) * 4 + line) * 2 * kRows + row] = regrouped(nibbles[line]);
         }
 }
 

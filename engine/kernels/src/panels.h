@@ -4,8 +4,8 @@
 //
 //   int8      per 4 inputs 16 rows x 4 bytes, kept as weight + 128; one float scale a row is kept apart
 //   bfloat16  per 2 inputs 16 rows x 2 numbers
-//   MXFP4     first the scales, per 32 inputs one byte a row, the whole rounded up to 64 bytes;
-//             then per 8 inputs 16 rows x 4 bytes: low nibbles are the first four inputs, high ones the other four
+//   MXFP4     two panels together: first the scales, per 32 inputs one byte for each of the 32 rows, then per 8 inputs
+//             two lines: low nibbles are the first four inputs, high ones the other four
 //
 // The first two, and MXFP4 once unpacked, are also what AMX takes as the second operand: 16 lines are a tile.
 
@@ -40,26 +40,27 @@ inline uint16_t to_bfloat16(float value) {  // to nearest, ties to even; NaN sta
     return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-inline size_t scale_bytes(int inputs) { return round_up(round_up(inputs, kInputs) / kGroup * kRows, 64); }
+// Of two MXFP4 panels.
+inline size_t scale_bytes(int inputs) { return static_cast<size_t>(round_up(inputs, kInputs)) / kGroup * 2 * kRows; }
 
 inline size_t panel_bytes(Form form, int inputs) {
     const size_t padded = round_up(inputs, kInputs);
     switch (form) {
         case Form::kInt8: return padded * kRows;
         case Form::kBfloat16: return padded * kRows * 2;
-        default: return scale_bytes(inputs) + padded * kRows / 2;
+        default: return scale_bytes(inputs) / 2 + padded * kRows / 2;
     }
 }
 
 inline int num_panels(int rows) { return (rows + kRows - 1) / kRows; }
 
-// Pack the rows of one panel; fewer than 16 leave the rest zero. `source` holds rows of `inputs` bfloat16.
+// Pack the rows of one panel; fewer leave the rest zero. `source` holds rows of `inputs` bfloat16.
 void pack_bfloat16(const uint16_t* source, int rows, int inputs, uint8_t* panel);
 
 // As above, rounded to int8 by each row's largest value; the scales of the 16 rows go to `scales`.
 void pack_int8(const uint16_t* source, int rows, int inputs, uint8_t* panel, float* scales);
 
-// As above from the published blocks, rows of inputs / 32 groups of 16 bytes, and their scales.
-void pack_mxfp4(const uint8_t* blocks, const uint8_t* group_scales, int rows, int inputs, uint8_t* panel);
+// As above two panels, from the published blocks, rows of inputs / 32 groups of 16 bytes, and their scales.
+void pack_mxfp4(const uint8_t* blocks, const uint8_t* group_scales, int rows, int inputs, uint8_t* pair);
 
 }  // namespace ostinato

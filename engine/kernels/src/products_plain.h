@@ -40,41 +40,42 @@ template <int kTokens>
     }
 }
 
-// [panel][token][16], of panels that follow one another.
-template <int kTokens, int kPanels>
-inline void mxfp4_product(const uint8_t* panels, int inputs, const SplitToken* tokens, float* sums) {
+// [panel][token][16], of a pair of panels.
+template <int kTokens>
+inline void mxfp4_product(const uint8_t* pair, int inputs, const SplitToken* tokens, float* sums) {
     static const int8_t table[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};  // twice e2m1
-    for (int i = 0; i < kPanels * kTokens * kRows; ++i) sums[i] = 0;
-    for (int which = 0; which < kPanels; ++which, panels += panel_bytes(Form::kMxfp4, inputs), sums += kTokens * kRows)
-        for (int group = 0; group < inputs / kGroup; ++group) {
-            float powers[kRows];
-            for (int row = 0; row < kRows; ++row) {
-                const uint32_t bits = static_cast<uint32_t>(panels[group * kRows + row]) << 23;
-                std::memcpy(powers + row, &bits, 4);
-            }
-            int8_t weights[4][2][kRows * 4];
-            for (int line = 0; line < 4; ++line) {
-                const uint8_t* nibbles = panels + scale_bytes(inputs) + (static_cast<size_t>(group) * 4 + line) * 64;
-                for (int i = 0; i < kRows * 4; ++i) {
-                    weights[line][0][i] = table[nibbles[i] & 15];
-                    weights[line][1][i] = table[nibbles[i] >> 4];
-                }
-            }
-            for (int t = 0; t < kTokens; ++t) {
-                int32_t high[kRows] = {}, low[kRows] = {};
-                for (int quad = 0; quad < 8; ++quad) {
-                    const auto* bytes = reinterpret_cast<const int8_t*>(tokens[t].bytes) + (group * 8 + quad) * 8;
-                    for (int row = 0; row < kRows; ++row)
-                        for (int i = 0; i < 4; ++i) {
-                            high[row] += weights[quad / 2][quad % 2][row * 4 + i] * bytes[i];
-                            low[row] += weights[quad / 2][quad % 2][row * 4 + i] * bytes[4 + i];
-                        }
-                }
-                const float half = tokens[t].scale * 0.5f;
-                for (int row = 0; row < kRows; ++row)
-                    sums[t * kRows + row] += static_cast<float>(high[row] * 256 + low[row]) * powers[row] * half;
+    constexpr int kBoth = 2 * kRows;
+    for (int i = 0; i < kTokens * kBoth; ++i) sums[i] = 0;
+    for (int group = 0; group < inputs / kGroup; ++group) {
+        float powers[kBoth];
+        for (int row = 0; row < kBoth; ++row) {
+            const uint32_t bits = static_cast<uint32_t>(pair[group * kBoth + row]) << 23;
+            std::memcpy(powers + row, &bits, 4);
+        }
+        int8_t weights[4][2][kBoth * 4];
+        for (int line = 0; line < 4; ++line) {
+            const uint8_t* nibbles = pair + scale_bytes(inputs) + (static_cast<size_t>(group) * 4 + line) * 128;
+            for (int i = 0; i < kBoth * 4; ++i) {
+                weights[line][0][i] = table[nibbles[i] & 15];
+                weights[line][1][i] = table[nibbles[i] >> 4];
             }
         }
+        for (int t = 0; t < kTokens; ++t) {
+            int32_t high[kBoth] = {}, low[kBoth] = {};
+            for (int quad = 0; quad < 8; ++quad) {
+                const auto* bytes = reinterpret_cast<const int8_t*>(tokens[t].bytes) + (group * 8 + quad) * 8;
+                for (int row = 0; row < kBoth; ++row)
+                    for (int i = 0; i < 4; ++i) {
+                        high[row] += weights[quad / 2][quad % 2][row * 4 + i] * bytes[i];
+                        low[row] += weights[quad / 2][quad % 2][row * 4 + i] * bytes[4 + i];
+                    }
+            }
+            const float half = tokens[t].scale * 0.5f;
+            for (int row = 0; row < kBoth; ++row)
+                sums[(row / kRows * kTokens + t) * kRows + row % kRows] +=
+                    static_cast<float>(high[row] * 256 + low[row]) * powers[row] * half;
+        }
+    }
 }
 
 }  // namespace ostinato

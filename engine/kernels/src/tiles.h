@@ -69,21 +69,21 @@ OSTINATO_TILES(multiply_int8_tiles, _tile_dpbsud, int32_t)
 OSTINATO_TILES(multiply_bfloat16_tiles, _tile_dpbf16ps, float)
 #undef OSTINATO_TILES
 
-// Unpack 32 inputs of the 16 rows of an MXFP4 panel, from input 32 * group on, into a tile of bfloat16. Exact.
-inline void unpack_tile(const uint8_t* panel, int inputs, int group, uint8_t* tile) {
+// Unpack 32 inputs of one of a pair of MXFP4 panels, from input 32 * group on, into a tile of bfloat16. Exact.
+inline void unpack_tile(const uint8_t* pair, int which, int inputs, int group, uint8_t* tile) {
     alignas(64) static const uint16_t values[32] = {
         0, 0x3f00, 0x3f80, 0x3fc0, 0x4000, 0x4040, 0x4080, 0x40c0, 0x8000, 0xbf00, 0xbf80, 0xbfc0, 0xc000, 0xc040, 0xc080, 0xc0c0,
         0, 0x3f00, 0x3f80, 0x3fc0, 0x4000, 0x4040, 0x4080, 0x40c0, 0x8000, 0xbf00, 0xbf80, 0xbfc0, 0xc000, 0xc040, 0xc080, 0xc0c0};
     // Where the nibbles of two inputs begin, for the two numbers of a lane; the bits above a nibble do not matter.
     constexpr uint64_t kPairs[4] = {0x2828202008080000, 0x3838303018181010, 0x2c2c24240c0c0404, 0x3c3c34341c1c1414};
     const __m512i table = _mm512_load_si512(values), size = _mm512_set1_epi16(0x7fff);
-    const __m128i scales = _mm_load_si128(reinterpret_cast<const __m128i*>(panel + group * kRows));
+    const __m128i scales = _mm_load_si128(reinterpret_cast<const __m128i*>(pair + (group * 2 + which) * kRows));
     const __m512i exponent = _mm512_slli_epi32(_mm512_sub_epi32(_mm512_cvtepu8_epi32(scales), _mm512_set1_epi32(127)), 7);
     const __m512i exponents = _mm512_or_si512(_mm512_slli_epi32(exponent, 16), _mm512_and_si512(exponent, _mm512_set1_epi32(0xffff)));
-    const uint8_t* nibbles = panel + scale_bytes(inputs) + static_cast<size_t>(group) * 256;
+    const uint8_t* nibbles = pair + scale_bytes(inputs) + static_cast<size_t>(group) * 512 + which * 64;
 #pragma GCC unroll 4
     for (int line = 0; line < 4; ++line) {
-        const __m512i packed = _mm512_load_si512(nibbles + line * 64);
+        const __m512i packed = _mm512_load_si512(nibbles + line * 128);
 #pragma GCC unroll 4
         for (int pair = 0; pair < 4; ++pair) {
             const __m512i chosen = _mm512_multishift_epi64_epi8(_mm512_set1_epi64(kPairs[pair]), packed);
