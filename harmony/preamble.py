@@ -36,11 +36,21 @@ class ToolNamespace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseFormat:
-    """A form the final answer can be asked for: JSON that fits `schema`."""
+    """A form the final answer can be asked for: JSON that fits `schema`.
+
+    Raises:
+        TypeError: if the schema is no object of JSON.
+    """
 
     name: str
     schema: JsonSchema
     description: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.schema, Mapping):
+            raise TypeError(
+                f"the schema of {self.name!r} is {self.schema!r}; give a JSON schema, such as {{'type': 'object'}}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

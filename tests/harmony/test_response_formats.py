@@ -1,5 +1,6 @@
 """Response formats stand at the end of the developer message, as OpenAI publishes them."""
 
+import re
 from typing import Any
 
 import pytest
@@ -62,3 +63,9 @@ def test_a_schema_that_is_no_json_is_refused_by_its_format(schema: dict[str, Any
 
     with pytest.raises(HarmonyError, match="the schema of response format 'shape' is no JSON"):
         written(content, tokenizer)
+
+
+@pytest.mark.parametrize("schema", [["a"], True, None, "object"])
+def test_what_is_no_schema_is_refused_in_a_line(schema: object) -> None:
+    with pytest.raises(TypeError, match=rf"^the schema of 'a' is {re.escape(repr(schema))}; give a JSON schema, [^\n]+$"):
+        ResponseFormat(name="a", schema=schema)  # type: ignore[arg-type]
