@@ -9,8 +9,8 @@ Names load when they are first used: importing the package loads nothing heavy.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # not that of typing: loading it is most of the time before Ctrl-C is heeded (__main__.py)
 if TYPE_CHECKING:
     from ostinato.agent.agent import Agent
     from ostinato.agent.budget import Budget

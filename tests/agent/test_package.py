@@ -29,6 +29,14 @@ def test_importing_the_package_loads_none_of_its_layers(environment: dict[str, s
     assert loaded.stdout == b"[]\n"
 
 
+def test_importing_the_package_takes_next_to_nothing(environment: dict[str, str]) -> None:
+    program = "import sys, ostinato; print([name for name in ('typing', 'argparse') if name in sys.modules])"
+
+    loaded = subprocess.run([sys.executable, "-S", "-c", program], env=environment, capture_output=True, check=True)
+
+    assert loaded.stdout == b"[]\n"
+
+
 def test_the_version_is_that_of_the_package() -> None:
     project = Path(__file__).parents[2] / "pyproject.toml"
 
