@@ -78,7 +78,10 @@ def summary(finished: Finished) -> str:
     """Say in one line how a run ended and what it took."""
     why = f": {finished.detail}" if finished.detail else ""
     usage = finished.usage
-    tokens = f"{usage.prompt} prompt tokens ({usage.cached} cached), {usage.sampled} sampled"
+    parts = {"reasoning": usage.reasoning, "calls": usage.calls, "answer": usage.answer, "control": usage.control}
+    spent = ", ".join(f"{count} {part}" for part, count in parts.items() if count)
+    sampled = f"{usage.sampled} sampled" + (f" ({spent})" if spent else "")
+    tokens = f"{usage.prompt} prompt tokens ({usage.cached} cached), {sampled}"
     turns = f"{finished.turns} turn{'' if finished.turns == 1 else 's'}"
     return f"{finished.reason}{why} · {turns} · {tokens} · {finished.seconds:.1f} s"
 

@@ -7,46 +7,33 @@ and a message that was cut has an end.
 """
 
 import asyncio
-import platform
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from types import TracebackType
 from typing import Literal, Self
 
-from ostinato import __version__
 from ostinato.agent.budget import Budget, OutOfTime, Spent
-from ostinato.agent.effort import BY_EFFORT, Effort, limit_of
-from ostinato.agent.events import (
-    Event,
-    Finished,
-    MessageAdded,
-    Reason,
-    ReasoningClosed,
-    Repaired,
-    ToolFinished,
-    ToolStarted,
-)
+from ostinato.agent.effort import BY_EFFORT, Effort
+from ostinato.agent.events import Event, Finished, Reason, Repaired, ToolFinished, ToolStarted
 from ostinato.agent.models import Model
+from ostinato.agent.opening import first_record, opening_messages, recorded
+from ostinato.agent.own_loop import OwnLoop
 from ostinato.agent.run import Result, Run
 from ostinato.agent.steering import Steering, closed
-from ostinato.agent.trajectory import FORMAT, Trajectory
+from ostinato.agent.trajectory import Trajectory
+from ostinato.agent.transcript import Transcript
 from ostinato.agent.turn import Turn
 from ostinato.engine.interface import Engine, PromptTooLong, Sampling
 from ostinato.harmony import (
-    Conversation,
-    DeveloperContent,
     Message,
     ReasoningEffort,
-    Renderer,
     ResponseFormat,
-    Role,
-    SystemContent,
     Tokenizer,
 )
 from ostinato.harmony.grammar import AUTO, Grammar
-from ostinato.tools import REPLY_SHARE, Tool, Toolbox, is_call, reply_to
+from ostinato.tools import REPLY_SHARE, Tool, Toolbox
 
 
 class Agent:
@@ -62,7 +49,11 @@ class Agent:
     write what it likes. With a `response_format` the final answer is JSON of that schema.
     `grammar.notices` say what of the schemas cannot be enforced.
 
+    `effort` and `analysis_limit` can be set anew: the next generation keeps to them. Another effort is told in the
+    first message, so the model has to see the whole conversation again.
+
     Raises:
+        TypeError: if the engine is none.
         ValueError: if there is no such effort or limit, or one is asked for that needs the grammar and there is none.
     """
 
@@ -84,25 +75,59 @@ class Agent:
     ) -> None:
         if isinstance(engine, Model):
             tokenizer, sampling, engine = tokenizer or engine.tokenizer, sampling or engine.sampling, engine.engine
+        if not hasattr(engine, "stream"):
+            raise TypeError(f"the engine is {engine!r}; give an engine, or a model: Agent(load_model('nano'))")
         self.engine = engine
         self.tokenizer = tokenizer or Tokenizer.o200k_harmony()
         reply_chars = max(self.engine.context_length // REPLY_SHARE, 1)
         self.toolbox = tools if isinstance(tools, Toolbox) else Toolbox(tools, reply_chars=reply_chars)
-        self.effort = Effort(effort)
         self.budget = budget or Budget()
         self.sampling = sampling or Sampling()
         self.trajectory = trajectory
-        self.conversation = Conversation()
-        self._renderer = Renderer(self.conversation, self.tokenizer)
-        self._unanswered: list[Message] = []
-        self._run: Run | None = None
-        self._runner: asyncio.Runner | None = None
-        self.analysis_limit = limit_of(analysis_limit, self.effort, is_constrained=is_constrained)
         self.is_constrained = is_constrained
-        self._open(instructions, current_date or datetime.now().astimezone().date(), response_format)
-        schema = None if response_format is None else response_format.schema
-        self.grammar = Grammar(self.conversation, self.tokenizer, response_schema=schema) if is_constrained else None
-        self._steering = Steering(self.grammar, analysis_limit=self.analysis_limit)
+        self._transcript = Transcript(self.tokenizer, trajectory)
+        self.conversation = self._transcript.conversation
+        self._run: Run | None = None
+        self._own_loop = OwnLoop()
+        self._steering = Steering(effort, analysis_limit=analysis_limit, is_constrained=is_constrained)
+        told = recorded(self.sampling)
+        record = first_record(self.engine, self.tokenizer, self.toolbox, self._steering)
+        self._transcript.record("run", **record, sampling=told, budget=asdict(self.budget))
+        today = current_date or datetime.now().astimezone().date()
+        for message in opening_messages(
+            self.toolbox,
+            self._steering,
+            instructions=instructions,
+            current_date=today,
+            response_format=response_format,
+        ):
+            self._transcript.add(message)
+        if is_constrained:
+            schema = None if response_format is None else response_format.schema
+            self._steering.grammar = Grammar(self.conversation, self.tokenizer, response_schema=schema)
+
+    @property
+    def grammar(self) -> Grammar | None:
+        """What the model is held to, None if to nothing."""
+        return self._steering.grammar
+
+    @property
+    def effort(self) -> Effort:
+        """How long the model is told to reason."""
+        return self._steering.effort
+
+    @effort.setter
+    def effort(self, effort: Effort | ReasoningEffort | str) -> None:
+        self._steer(effort, self._steering.asked_limit)
+
+    @property
+    def analysis_limit(self) -> int | None:
+        """How many tokens of reasoning a generation may have, None for any number."""
+        return self._steering.analysis_limit
+
+    @analysis_limit.setter
+    def analysis_limit(self, limit: int | Literal["effort"] | None) -> None:
+        self._steer(self.effort, limit)
 
     async def stream(self, text: str, *, tool_choice: str = AUTO) -> AsyncGenerator[Event, None]:
         """Work on `text` and report; the last event is `Finished`.
@@ -120,8 +145,8 @@ class Agent:
         run = self._run = Run(self.budget)
         try:
             if tool_choice != AUTO:
-                self._record("choice", tool_choice=tool_choice)
-            yield self._append(Message.user(text))
+                self._transcript.record("choice", tool_choice=tool_choice)
+            yield self._transcript.add(Message.user(text))
             async with aclosing(self._work(run)) as events:
                 async for event in events:
                     yield event
@@ -154,6 +179,7 @@ class Agent:
             repairs=tuple(event.repair for event in told if isinstance(event, Repaired)),
             detail=finished.detail,
             spent=finished.spent,
+            logprobs=finished.logprobs,
         )
 
     def run_sync(self, text: str, *, tool_choice: str = AUTO) -> Result:
@@ -164,7 +190,21 @@ class Agent:
             EngineError, SandboxError: if the model or the sandbox cannot work.
             ValueError: if there is no such tool to choose.
         """
-        return self._own_loop().run(self.run(text, tool_choice=tool_choice))
+        return self._own_loop.run(lambda: self.run(text, tool_choice=tool_choice))
+
+    def answer_now(self) -> bool:
+        """Let the run that is going on stop reasoning and answer with what it has; from any task or thread.
+
+        Reasoning ends with the next token. A call that has begun is made, and a tool that is at work is waited for, but
+        no other call follows. Return whether there is a run.
+
+        Raises:
+            ValueError: without the grammar, which alone ends reasoning.
+        """
+        if self._run is None:
+            return False
+        self._steering.answer_now()
+        return True
 
     async def close(self) -> None:
         """End what runs, and close the tools."""
@@ -174,9 +214,7 @@ class Agent:
 
     def close_sync(self) -> None:
         """Close from code that is not asynchronous."""
-        with self._own_loop() as runner:
-            self._runner = None
-            runner.run(self.close())
+        self._own_loop.close(self.close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -201,42 +239,51 @@ class Agent:
                 async with aclosing(self._generate(run)) as events:
                     async for event in events:
                         yield event
-                while self._unanswered and run.turn and run.turn.is_complete:
-                    call = self._unanswered[0]
+                while self._transcript.unanswered and run.turn and run.turn.is_complete:
+                    call = self._transcript.unanswered[0]
+                    self._steering.count_call()
                     yield ToolStarted(request=call, tool=self.toolbox.own_name(call.recipient))
                     for event in await self._answer(run, call):
                         yield event
         except (OutOfTime, PromptTooLong) as error:
             run.insist()
-            for event in self._close_turn(run.turn):
+            for event in self._transcript.close(run.turn):
                 yield event
             is_late = isinstance(error, OutOfTime)
             finished = run.out_of(Spent.SECONDS) if is_late else run.finished(Reason.CUT, str(error))
-        for event in self._settle(run, finished.detail):
+        for event in self._transcript.settle(run.turn, finished.detail):
             yield event
         self._end(run, finished)
         yield finished
 
     async def _generate(self, run: Run) -> AsyncGenerator[Event, None]:
         """Let the engine continue the conversation once."""
-        prompt = self._renderer.ids()
+        self._note_asked(run)
+        prompt = self._transcript.prompt()
         sampling, constraint = run.account.sampling(self.sampling), self._steering.constraint()
         stop_ids = self.tokenizer.stop_ids
         ids = self.engine.stream(prompt, sampling=sampling, stop_ids=stop_ids, constraint=constraint)
-        turn = Turn(self.tokenizer, recipients=self.toolbox.recipients)
+        turn = Turn(self.tokenizer, recipients=self.toolbox.recipients, usage=ids.usage)
         run.begin(turn)
         try:
             while not turn.is_complete and (number := await run.in_time(anext(ids, None))) is not None:
                 run.account.tokens += 1
-                for item in turn.feed(number):
-                    yield self._taken(item)
+                self._note_asked(run)
+                is_told = sampling.logprobs is not None and bool(ids.logprobs)
+                for event in turn.feed(number, ids.logprobs[-1] if is_told else None):
+                    yield self._transcript.take(event)
                 if reasoning := closed(constraint, len(turn.ids)):
-                    yield self._taken(reasoning)
+                    yield self._transcript.take(reasoning)
         finally:
-            run.count_usage(ids.usage)
             await ids.aclose()
-        for event in self._close_turn(turn):
+        for event in self._transcript.close(turn):
             yield event
+
+    def _note_asked(self, run: Run) -> None:
+        """Record that the answer was asked for, as soon as it is noticed here: other threads write no records."""
+        if self._steering.must_answer and not run.is_asked:
+            run.is_asked = True
+            self._transcript.record("asked")
 
     async def _answer(self, run: Run, call: Message) -> list[Event]:
         """Let the toolbox answer one call."""
@@ -255,9 +302,9 @@ class Agent:
         seconds = run.account.seconds - began
         run.count_call(call, answer)
         full_text = {} if answer.full_text is None else {"full_text": answer.full_text}
-        self._record("tool", recipient=call.recipient, seconds=round(seconds, 6), **full_text)
-        repaired = [self._taken(Repaired(repair=repair)) for repair in answer.repairs]
-        added = self._append(answer.reply)
+        self._transcript.record("tool", recipient=call.recipient, seconds=round(seconds, 6), **full_text)
+        repaired = [self._transcript.take(Repaired(repair=repair)) for repair in answer.repairs]
+        added = self._transcript.add(answer.reply)
         finished = ToolFinished(
             request=call,
             tool=answer.tool or call.recipient or "",
@@ -267,92 +314,21 @@ class Agent:
         )
         return [*repaired, finished, added]
 
-    def _taken(self, item: Event | Message) -> Event:
-        if isinstance(item, Message):
-            return self._append(item)
-        if isinstance(item, Repaired):
-            self._record("repair", repair=asdict(item.repair))
-        elif isinstance(item, ReasoningClosed):
-            self._record("closed", **asdict(item))
-        return item
-
-    def _append(self, message: Message) -> MessageAdded:
-        self.conversation.append(message)
-        if is_call(message):
-            self._unanswered.append(message)
-            self._steering.count_call()
-        elif message.author.role == Role.TOOL:
-            del self._unanswered[0]
-        if self.trajectory:
-            self.trajectory.write_message(message)
-        return MessageAdded(message=message)
-
-    def _close_turn(self, turn: Turn | None) -> list[Event]:
-        """Take what the parser still holds, once, and record the generation."""
-        if turn is None or turn.is_closed:
-            return []
-        events = [self._taken(item) for item in turn.close()]
-        self._record("turn", ids=turn.ids, is_complete=turn.is_complete)
-        return events
-
-    def _settle(self, run: Run, why: str) -> list[Event]:
-        """Leave a conversation that can go on: the generation closed, and every call with a reply."""
-        events = self._close_turn(run.turn)
-        while self._unanswered:
-            events.append(self._append(reply_to(self._unanswered[0], f"error: no result: {why}")))
-        return events
-
     def _abandon(self, run: Run, reason: Reason, why: str) -> None:
         """End a run that nobody reads any more; one that has ended stays as it is."""
         if self._run is run:
             run.is_abandoned = True
-            self._settle(run, why)
+            self._transcript.settle(run.turn, why)
             self._end(run, run.finished(reason, why))
 
     def _end(self, run: Run, finished: Finished) -> None:
         self._run = None
-        self._record("finished", **asdict(finished))
+        record = asdict(finished)
+        del record["logprobs"]  # the turns have them
+        self._transcript.record("finished", **record)
 
-    def _open(self, instructions: str | None, today: date, response_format: ResponseFormat | None) -> None:
-        """Begin the conversation with what the model is told first."""
-        system = SystemContent(
-            current_date=today.isoformat(), reasoning_effort=self.effort.told, tools=self.toolbox.system_namespaces
-        )
-        self._record_start()
-        self._append(Message.system(system))
-        functions = self.toolbox.function_namespaces
-        formats = () if response_format is None else (response_format,)
-        if instructions is not None or functions or formats:
-            told = DeveloperContent(instructions=instructions, tools=functions, response_formats=formats)
-            self._append(Message.developer(told))
-
-    def _own_loop(self) -> asyncio.Runner:
-        """Return the one loop of all synchronous runs: a sandbox started on a loop must be used on it again."""
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            self._runner = self._runner or asyncio.Runner()
-            return self._runner
-        raise RuntimeError("an event loop is running here; use `await agent.run(text)`")
-
-    def _record(self, kind: str, /, **fields: object) -> None:
-        if self.trajectory:
-            self.trajectory.write(kind, **fields)
-
-    def _record_start(self) -> None:
-        self._record(
-            "run",
-            format=FORMAT,
-            ostinato=__version__,
-            python=platform.python_version(),
-            engine=self.engine.name,
-            vocabulary=self.tokenizer.encoding.name,
-            fingerprint=self.tokenizer.fingerprint,
-            effort=self.effort,
-            is_constrained=self.is_constrained,
-            analysis_limit=self.analysis_limit,
-            sampling=asdict(self.sampling),
-            budget=asdict(self.budget),
-            tools=self.toolbox.recipients,
-            time=datetime.now(UTC).isoformat(),
-        )
+    def _steer(self, effort: Effort | str, analysis_limit: int | Literal["effort"] | None) -> None:
+        before = self.effort, self.analysis_limit
+        self._steering.set(effort, analysis_limit)
+        if before != (self.effort, self.analysis_limit):
+            self._transcript.tell_effort(self.effort, self.analysis_limit)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ostinato.agent.budget import Spent
-from ostinato.engine.interface import Usage
+from ostinato.agent.usage import RunUsage
+from ostinato.engine.interface import TokenLogprob
 from ostinato.harmony import Message, Repair
 from ostinato.harmony.grammar import Why
 from ostinato.tools import CallRepair
@@ -60,9 +61,13 @@ class ToolFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageAdded:
-    """A message was appended to the conversation."""
+    """A message was appended to the conversation.
+
+    With `Sampling.logprobs`, one that the model wrote has `logprobs` for each of its ids but those of the prompt.
+    """
 
     message: Message
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +79,7 @@ class Repaired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasoningClosed:
-    """Reasoning was made to end after so many `tokens`: it came to its limit, or went round in a loop."""
+    """Reasoning was made to end after so many `tokens`: it came to its limit, went in a loop, or was asked to end."""
 
     why: Why
     tokens: int
@@ -86,15 +91,17 @@ class Finished:
 
     `text` is the final answer, or as much of it as there is. `usage` is the sum over all generations of the run.
     `detail` explains any reason but `answered`, and `spent` says which part of the budget a `budget` is about.
+    `logprobs` are those of the answer's text, with `Sampling.logprobs`.
     """
 
     reason: Reason
     text: str
-    usage: Usage
+    usage: RunUsage
     turns: int
     seconds: float
     detail: str = ""
     spent: Spent | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 Event = ReasoningDelta | TextDelta | ToolStarted | ToolFinished | MessageAdded | Repaired | ReasoningClosed | Finished

@@ -8,7 +8,8 @@ from typing import TypeVar
 from ostinato.agent.budget import Account, Budget, Spent
 from ostinato.agent.events import Finished, Reason
 from ostinato.agent.turn import Turn
-from ostinato.engine.interface import Usage
+from ostinato.agent.usage import RunUsage
+from ostinato.engine.interface import TokenLogprob
 from ostinato.harmony import Message, Repair
 from ostinato.tools import Answer, CallRepair, is_call
 
@@ -22,19 +23,21 @@ SILENT_TURNS = 2  # after so many generations with neither a call nor an answer 
 class Result:
     """What came of a run.
 
-    `text` is the answer, or as much as there is. `messages` are all that the run added to the conversation, and
-    `repairs` all that was malformed in what the model wrote.
+    `text` is the answer, or as much as there is, and `logprobs` how likely its ids were, with `Sampling.logprobs`.
+    `messages` are all that the run added to the conversation, and `repairs` all that was malformed in what the model
+    wrote. `usage` says what its tokens were spent on.
     """
 
     text: str
     reason: Reason
-    usage: Usage
+    usage: RunUsage
     turns: int
     seconds: float
     messages: tuple[Message, ...]
     repairs: tuple[Repair | CallRepair, ...] = ()
     detail: str = ""
     spent: Spent | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 _Call = tuple[str | None, str, str]  # recipient, content and result
@@ -45,23 +48,24 @@ class Run:
 
     def __init__(self, budget: Budget) -> None:
         self.account = Account(budget)
-        self.usage = Usage()
+        self._past = RunUsage()
         self.turn: Turn | None = None
         self.is_abandoned = False
+        self.is_asked = False  # for the answer
         self._silent_turns = 0
         self._calls: set[_Call] = set()
         self._repeats: Counter[_Call] = Counter()  # since the last call that was new
 
     def begin(self, turn: Turn) -> None:
         """Count a generation that begins."""
+        self._past = self.usage
         self.turn = turn
         self.account.turns += 1
 
-    def count_usage(self, usage: Usage) -> None:
-        """Add what a generation used."""
-        self.usage.prompt += usage.prompt
-        self.usage.cached += usage.cached
-        self.usage.sampled += usage.sampled
+    @property
+    def usage(self) -> RunUsage:
+        """What all generations have taken."""
+        return self._past + self.turn.usage if self.turn else self._past
 
     def count_call(self, call: Message, answer: Answer) -> None:
         """Remember a call and what came of it; what is asked of a tool that does not exist makes no difference."""
@@ -108,10 +112,11 @@ class Run:
 
     def finished(self, reason: Reason, detail: str = "", *, spent: Spent | None = None) -> Finished:
         """Say that the run is over."""
-        answer = None if self.turn is None or _has_called(self.turn) else self.turn.answer
+        turn = None if self.turn is None or _has_called(self.turn) else self.turn
         return Finished(
             reason=reason,
-            text=answer or "",
+            text=(turn and turn.answer) or "",
+            logprobs=turn.answer_logprobs if turn else (),
             usage=self.usage,
             turns=self.account.turns,
             seconds=self.account.seconds,

@@ -29,6 +29,7 @@ from ostinato.sandbox.choose import Kind
 from ostinato.tools import PythonTool
 
 GOODBYE_SECONDS = 0.5  # an interrupted run is gone within a second, however long its sandbox takes to close
+ANSWER_NOW: signal.Signals | None = getattr(signal, "SIGUSR1", None)  # Windows has none
 _SPENT = {
     Spent.TURNS: (ExitCode.TURN_LIMIT, "--max-turns"),
     Spent.TOKENS: (ExitCode.TOKEN_BUDGET, "--max-tokens"),
@@ -63,6 +64,8 @@ def run_task(options: TaskOptions, settings: Settings) -> int:
     Raises:
         CommandError, EngineError, HarmonyError, SandboxError: with one line for the user.
     """
+    if ANSWER_NOW is not None:
+        signal.signal(ANSWER_NOW, lambda number, frame: None)  # by itself it would end a process that still loads
     console = _Stderr(stderr=True, quiet=options.is_quiet, no_color=settings.no_color or None, highlight=False)
     activity = Activity(console)
     finished = asyncio.run(_until_signalled(_run(options, settings, activity)))
@@ -118,6 +121,8 @@ async def _run(options: TaskOptions, settings: Settings, activity: Activity) -> 
         )
         for notice in agent.grammar.notices if agent.grammar else ():
             activity.note(notice)
+        if ANSWER_NOW is not None:
+            asyncio.get_running_loop().add_signal_handler(ANSWER_NOW, _answer_now, agent, activity)
         return await _watch(agent, options.task, activity)
 
 
@@ -169,6 +174,14 @@ def _open_trajectory(options: TaskOptions, settings: Settings, activity: Activit
 def _sampling(model: Model, options: TaskOptions) -> Sampling:
     temperature = model.sampling.temperature if options.temperature is None else options.temperature
     return replace(model.sampling, temperature=temperature, seed=options.seed)
+
+
+def _answer_now(agent: Agent, activity: Activity) -> None:
+    """Tell a run to answer, and its user that it was told."""
+    if agent.grammar is None:
+        activity.note("without the grammar nothing ends reasoning; leave out --no-grammar")
+    elif agent.answer_now():
+        activity.note("told to answer now")
 
 
 async def _watch(agent: Agent, task: str, activity: Activity) -> Finished:

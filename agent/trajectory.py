@@ -5,10 +5,13 @@ Every line is an object with a `type` and `at`, the seconds since the run began:
     run        the first line: versions, engine, effort, sampling, budget, tools, when
     choice     which tools the next task may or must begin with, if it is not left to the model
     message    a message of the conversation, with the ids it was sampled as
-    turn       one generation: the ids as the engine gave them, and whether the model ended it by itself
+    turn       one generation: the ids as the engine gave them, whether the model ended it by itself, what its tokens
+               were spent on, and if asked for the logprobs of each id: its own, and the likeliest ids with theirs
     tool       who answered a call, how long it took, and all that it said if the model got only a part
     repair     how something malformed was read
     closed     reasoning that was made to end: why, and after how many tokens
+    asked      the run was told to answer now
+    effort     the effort or the limit of reasoning was changed: the system message from here on
     finished   the reason, the answer and the usage
 """
 
@@ -68,9 +71,9 @@ class Trajectory:
         self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
         self._file.flush()
 
-    def write_message(self, message: Message) -> None:
-        """Append a message."""
-        self.write("message", message=_MESSAGE.dump_python(message, mode="json"))
+    def write_message(self, message: Message, *, kind: str = "message", **fields: object) -> None:
+        """Append a message, or a record of another kind that has one."""
+        self.write(kind, **fields, message=_MESSAGE.dump_python(message, mode="json"))
 
     def close(self) -> None:
         """Close the file."""
@@ -121,10 +124,21 @@ def _recording(records: tuple[dict[str, Any], ...]) -> Recording:
         raise ValueError(f"its first record is not that of {FORMAT}")
     return Recording(
         records=records,
-        messages=[_MESSAGE.validate_python(record["message"]) for record in _of(records, "message")],
+        messages=_messages(records),
         turns=[_IDS.validate_python(record["ids"]) for record in _of(records, "turn")],
         reason=next((record["reason"] for record in _of(reversed(records), "finished")), None),
     )
+
+
+def _messages(records: Iterable[dict[str, Any]]) -> list[Message]:
+    """Return the conversation; a change of effort says its first message anew."""
+    messages: list[Message] = []
+    for record in records:
+        if record["type"] == "message":
+            messages.append(_MESSAGE.validate_python(record["message"]))
+        elif record["type"] == "effort":
+            messages[0] = _MESSAGE.validate_python(record["message"])
+    return messages
 
 
 def _of(records: Iterable[dict[str, Any]], kind: str) -> Iterator[dict[str, Any]]:

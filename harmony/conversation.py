@@ -6,7 +6,7 @@ from ostinato.harmony.message import Message
 
 
 class Conversation:
-    """An append-only list of messages. Only the agent appends to it."""
+    """A list of messages that grows at its end. Only the agent appends to it, and says anew what it said first."""
 
     def __init__(self, messages: Iterable[Message] = ()) -> None:
         self._messages = list(messages)
@@ -14,6 +14,10 @@ class Conversation:
     def append(self, message: Message) -> None:
         """Add a message at the end."""
         self._messages.append(message)
+
+    def revise(self, index: int, message: Message) -> None:
+        """Put another message in the place of one: the system message, when it says another effort."""
+        self._messages[index] = message
 
     def __len__(self) -> int:
         return len(self._messages)

@@ -82,7 +82,7 @@ class Grammar:
 
     def _rules_for(self, forms: Iterable[Form]) -> Rules:
         return Rules(
-            headers=Headers(forms, self._tokenizer),
+            headers=Headers(forms, self._tokenizer, answer=self._forms[-1]),
             special_ids=self._special,
             body_of=self._body_of,
             everything=self._everything,

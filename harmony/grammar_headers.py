@@ -29,14 +29,16 @@ class Node:
 
 
 class Headers:
-    """The tries of a set of forms, made when they are first needed."""
+    """The tries of a set of forms, made when they are first needed; `answer` ends a generation at the latest."""
 
-    def __init__(self, forms: Iterable[Form], tokenizer: Tokenizer) -> None:
+    def __init__(self, forms: Iterable[Form], tokenizer: Tokenizer, *, answer: Form) -> None:
         self.forms = tuple(forms)
+        self._answer = answer
         self._tokenizer = tokenizer
         self._special = tokenizer.special_ids()
         self._roots: dict[tuple[bool, bool], Node] = {}
         self._entries: dict[tuple[bool, bool], Node] = {}
+        self._last: Node | None = None
 
     def first(self, *, thoughts: bool, preambles: bool) -> Node:
         """Return where a generation begins, after `<|start|>assistant`, with or without these forms."""
@@ -49,11 +51,20 @@ class Headers:
         """Return where the message after another begins, before its `<|start|>`."""
         key = thoughts, preambles
         if key not in self._entries:
-            root, entry = self.first(thoughts=thoughts, preambles=preambles), Node()
-            *way, last = self._ids(AGAIN)
-            entry.down(way).children[last] = root
-            self._entries[key] = entry
+            self._entries[key] = self._again(self.first(thoughts=thoughts, preambles=preambles))
         return self._entries[key]
+
+    def answer(self) -> Node:
+        """Return where the answer begins after another message, with nothing else to choose."""
+        if self._last is None:
+            self._last = self._again(self._trie([self._answer]))
+        return self._last
+
+    def _again(self, root: Node) -> Node:
+        entry = Node()
+        *way, last = self._ids(AGAIN)
+        entry.down(way).children[last] = root
+        return entry
 
     def _trie(self, forms: Iterable[Form]) -> Node:
         root = Node()

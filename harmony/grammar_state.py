@@ -6,7 +6,7 @@
 
 An engine that keeps to the grammar never gets lost. One that ignores it does, and the parser reads what comes.
 Reasoning that reaches its limit, and reasoning or a preamble that repeats itself, is made to end: its terminator is all
-that is allowed, and after it no more of the kind.
+that is allowed, and after it no more of the kind. Once the answer is asked for, both end, and only the answer follows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +25,7 @@ class Why(StrEnum):
 
     LIMIT = "limit"
     LOOP = "loop"
+    ASKED = "asked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class GrammarState:
         self._limit = analysis_limit
         self._loops = LoopDetector() if watches_loops else None
         self._is_looping = False
+        self._must_answer = False
         self._position = 0
         self._num_thought = 0
         self._form: Form | None = None
@@ -98,6 +100,13 @@ class GrammarState:
         else:
             self._lose()
 
+    def answer_now(self) -> None:
+        """End reasoning and preambles with the next id, and let only the answer follow; from any thread.
+
+        A call that has begun is made. It takes effect in `accept`, so that what was allowed stays so.
+        """
+        self._must_answer = True
+
     @property
     def _may_think(self) -> bool:
         return not self._is_looping and (self._limit is None or self._num_thought < self._limit)
@@ -116,12 +125,16 @@ class GrammarState:
         self._form, self._body = form, self._rules.body_of(form)
         self._terminator = self._rules.special_ids[form.terminator]
         self._content_begin = self._position
+        if self._must_answer and form.is_talk:
+            self._close(Why.ASKED)
 
     def _watch(self, number: int, form: Form) -> None:
         """Count an id of reasoning or of a preamble, and end the message if it is time."""
         self._feed_loops(number)
         self._num_thought += form.is_thought
-        if self._is_looping:
+        if self._must_answer:
+            self._close(Why.ASKED)
+        elif self._is_looping:
             self._close(Why.LOOP)
         elif form.is_thought and not self._may_think:
             self._close(Why.LIMIT)
@@ -145,7 +158,12 @@ class GrammarState:
             return
         if form.is_thought and self._position - 1 == self._content_begin:
             self._num_thought += 1  # reasoning about nothing, over and over, comes to the limit too
-        self._node = self._rules.headers.next(thoughts=self._may_think, preambles=not self._is_looping)
+        self._node = self._next_header()
+
+    def _next_header(self) -> Node:
+        if self._must_answer:
+            return self._rules.headers.answer()
+        return self._rules.headers.next(thoughts=self._may_think, preambles=not self._is_looping)
 
     def _lose(self) -> None:
         self.is_lost = True

@@ -76,6 +76,12 @@ class Renderer:
         self._write_rest()
         return [*self._ids, *(() if next_role is None else self._writer.prompt(next_role))]
 
+    def revise(self, index: int) -> None:
+        """Note that a system or developer message was revised: it is encoded again, and all after it comes anew."""
+        if index < len(self._written):
+            self._written[index] = None
+            self._forget_from(index)
+
     def _take(self, message: Message) -> int:
         """Note a new message; return the index from which on the rendering is another than before."""
         index = len(self._written)

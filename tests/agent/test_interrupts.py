@@ -139,6 +139,24 @@ def test_an_interrupted_generation_keeps_what_was_said(
     assert recording.messages[-1].text.startswith(" hm hm")
 
 
+def test_a_run_is_told_to_answer_by_a_signal_and_goes_on(running: Running, model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    process = running(b"hm hm", "--no-python", "--model", model(ENDLESS), "--trajectory", str(path))
+    assert process.stderr is not None
+
+    process.send_signal(signal.SIGUSR1)
+    shown = b""
+    while b"told to answer now" not in shown:
+        piece = process.stderr.read1(4096)  # type: ignore[attr-defined]
+        assert piece, shown[-500:].decode()
+        shown += piece
+
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=SECONDS)
+    assert process.returncode == 130
+    assert "asked" in [record["type"] for record in read_trajectory(path).records]
+
+
 PROGRAM = """
 import asyncio
 from ostinato import Agent, scripted_engine, tool
@@ -196,3 +214,25 @@ def waiting_bytes(pipe: IO[bytes] | None) -> int:
     """Return how much was written to a pipe and is not yet read."""
     assert pipe is not None
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["ostinato.agent.cli", "argparse", "ostinato.harmony"])
+def test_the_command_can_be_interrupted_while_it_is_loaded(
+    module: str, number: signal.Signals, environment: dict[str, str]
+) -> None:
+    program = f"""
+import os, sys
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), {int(number)})
+sys.meta_path.insert(0, Interrupting())
+from ostinato.__main__ import main
+main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-S", "-c", program], env=environment, capture_output=True, timeout=SECONDS, check=False
+    )
+
+    assert (ended.returncode, ended.stderr) == (130, b"")

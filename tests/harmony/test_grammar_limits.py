@@ -113,6 +113,49 @@ def test_the_watch_for_loops_can_be_switched_off(spell: Spell) -> None:
     assert refused_at(PLAIN.constraint(watches_loops=False), spell(THINK + "wait, " * 5000)) is None
 
 
+def test_an_answer_that_is_asked_for_ends_reasoning_with_the_next_id_and_nothing_else_follows(spell: Spell) -> None:
+    state = fed(GRAMMAR.constraint(), spell(THINK + "one two"))
+
+    state.answer_now()
+    assert len(state.allowed()) > 10  # what was allowed stays so
+    fed(state, spell(" three"))
+    assert state.allowed() == tuple(spell("<|end|>"))
+    fed(state, spell(AGAIN))
+    assert state.allowed() == tuple(spell("<|channel|>"))
+    fed(state, spell("<|channel|>"))
+    assert state.allowed() == tuple(spell("final"))
+    assert state.closings == [Closing(why=Why.ASKED, position=6, tokens=3)]
+    assert refused_at(state, spell("final<|message|>It is 3.<|return|>")) is None
+
+
+def test_an_answer_that_is_asked_for_during_a_header_ends_what_it_announces(spell: Spell) -> None:
+    for channel in ("analysis", "commentary"):
+        state = fed(GRAMMAR.constraint(), spell("<|channel|>"))
+        state.answer_now()
+        fed(state, spell(f"{channel}<|message|>"))
+
+        assert state.allowed() == tuple(spell("<|end|>"))
+        fed(state, spell(AGAIN + "<|channel|>"))
+        assert state.allowed() == tuple(spell("final"))
+        assert [(closing.why, closing.tokens) for closing in state.closings] == [(Why.ASKED, 0)]
+
+
+def test_a_call_that_has_begun_is_made_though_the_answer_is_asked_for(spell: Spell) -> None:
+    state = fed(GRAMMAR.constraint(), spell("<|channel|>analysis to=python code<|message|>print("))
+    state.answer_now()
+
+    assert refused_at(state, spell("1)<|call|>")) is None
+    assert state.closings == []
+
+
+@pytest.mark.parametrize("choice", ["required", "python"])
+def test_an_answer_that_is_asked_for_comes_before_a_call_that_was_required(choice: str, spell: Spell) -> None:
+    state = fed(GRAMMAR.constraint(tool_choice=choice), spell(THINK + "one"))
+    state.answer_now()
+
+    assert refused_at(state, spell(" two" + AGAIN + "<|channel|>final<|message|>It is 3.<|return|>")) is None
+
+
 HONEST = {
     "a table of zeros": ("0 | " * 16 + "\n") * 15,
     "a ruler": "-" * 2000,

@@ -14,6 +14,7 @@ from ostinato.harmony import (
     DropAnalysis,
     HarmonyError,
     Message,
+    ReasoningEffort,
     RecipientPosition,
     Renderer,
     Role,
@@ -165,3 +166,17 @@ def test_an_answer_changes_nothing_that_was_rendered_before_its_own_turn() -> No
     changed = [[selection.append(message) for message in turn] for _ in range(3)]
 
     assert changed == [[0, 1, 2, 3, 4, 1], [6, 7, 8, 9, 10, 7], [12, 13, 14, 15, 16, 13]]
+
+
+def test_a_revised_message_is_rendered_anew(tokenizer: Tokenizer) -> None:
+    conversation = Conversation([SYSTEM, QUESTION, SAMPLED, ANSWER, QUESTION])
+    renderer = Renderer(conversation, tokenizer)
+    renderer.revise(0)  # before anything was rendered
+    before = renderer.ids()
+
+    conversation.revise(0, Message.system(SystemContent(reasoning_effort=ReasoningEffort.HIGH)))
+    renderer.revise(0)
+
+    assert renderer.ids() == render(conversation, tokenizer) != before
+    conversation.append(ANSWER)
+    assert renderer.ids() == render(conversation, tokenizer)
