@@ -67,5 +67,7 @@ def test_a_schema_that_is_no_json_is_refused_by_its_format(schema: dict[str, Any
 
 @pytest.mark.parametrize("schema", [["a"], True, None, "object"])
 def test_what_is_no_schema_is_refused_in_a_line(schema: object) -> None:
-    with pytest.raises(TypeError, match=rf"^the schema of 'a' is {re.escape(repr(schema))}; give a JSON schema, [^\n]+$"):
+    with pytest.raises(
+        TypeError, match=rf"^the schema of 'a' is {re.escape(repr(schema))}; give a JSON schema, [^\n]+$"
+    ):
         ResponseFormat(name="a", schema=schema)  # type: ignore[arg-type]
