@@ -25,6 +25,8 @@ EXIT_CODES = """\
 exit codes:
   0 answered   1 failed, cut or stuck   2 wrong usage   42 bad input
   53 turn limit   54 token budget   55 time budget   130 interrupted
+
+The signal USR1 ends the reasoning: the model answers with what it has.
 """
 
 
