@@ -83,6 +83,10 @@ def test_the_draws_are_of_the_models_distribution_by_a_chi_square(size: int, cou
     assert abs(chi_square - freedom) < 4 * math.sqrt(2 * freedom)
 
 
+def test_every_id_can_come_also_the_first_and_last_of_what_is_summed_together() -> None:
+    assert set(draws(Sampling(seed=6), 30_000, torch.zeros(1100))) == set(range(1100))
+
+
 @pytest.mark.parametrize("temperature", [1e-30, 1e-300])
 def test_a_minute_temperature_is_the_likeliest_and_no_overflow(temperature: float) -> None:
     assert frequencies(Sampling(seed=0, temperature=temperature))[1] == 1
