@@ -2,16 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
 from ostinato.engine.config import ModelConfig
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 
 class OutOfMemory(Exception):  # noqa: N818  (states a condition)
     """The memory set aside for keys and values is used up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """What the buffers of a cache hold: how many tokens, the marks (length, is anchor), and pieces of its own."""
+
+    length: int
+    marks: list[tuple[int, bool]]
+    pieces: list[int]
 
 
 class Cache(Protocol):
@@ -21,8 +34,15 @@ class Cache(Protocol):
     def length(self) -> int:
         """Count the tokens seen so far."""
 
-    def mark(self) -> None:
-        """Keep what a sequence needs to branch off here, as far as the cache forgets."""
+    def reserve(self, length: int) -> None:
+        """Take the memory that `length` tokens need, so that another sequence cannot.
+
+        Raises:
+            OutOfMemory: if there is not enough; what was taken stays.
+        """
+
+    def mark(self, *, is_anchor: bool = False) -> None:
+        """Keep what a sequence needs to branch off here, or shortly before; an anchor is kept for longer."""
 
     def branching_point(self, length: int) -> int:
         """Return the longest length, `length` at most, at which another sequence can branch off; 0 is none."""
@@ -33,6 +53,20 @@ class Cache(Protocol):
         Raises:
             OutOfMemory: if there is no room for it.
         """
+
+    def outline(self) -> Outline:
+        """Say what `buffers` hold."""
+
+    def restore(self, outline: Outline) -> None:
+        """Make an empty cache one whose `buffers` are to be filled.
+
+        Raises:
+            OutOfMemory: if there is no room for it; `free` what was taken.
+            ValueError: if there is no such sequence.
+        """
+
+    def buffers(self) -> "list[NDArray[np.uint8]]":
+        """Return the memory that holds what was seen, for as long as nothing more is seen, to be written or filled."""
 
     def free(self) -> None:
         """Give the memory back."""
@@ -57,12 +91,16 @@ class Work(Generic[C]):
 
 
 class Model(Protocol[C]):
-    """Weights that can be stepped. `most_ids` is how many ids a step should have at most; `backend` what computes."""
+    """Weights that can be stepped. `most_ids` is how many ids a step should have at most; `backend` what computes.
+
+    `cache_tokens` is how long the longest sequence is that the memory for keys and values holds.
+    """
 
     config: ModelConfig
     device: torch.device
     most_ids: int
     backend: str
+    cache_tokens: int
 
     def new_cache(self) -> C:
         """Return the cache of a sequence that has seen nothing."""

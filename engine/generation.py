@@ -25,7 +25,7 @@ class Generation(Generic[C]):
 
     Ids that a constraint forces are not computed: they are appended together, and seen with the next id's step.
     `new_ids` are the ids it brought since they were last read, and `new_logprobs` how likely each was, if that was
-    asked for. `cache` is None while it waits.
+    asked for. `cache` is None while it waits. `num_cached` is how much of the prompt had been seen when it first began.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Generation(Generic[C]):
         self.ids = list(ids)
         self.num_prompt = len(self.ids)
         self.cache: C | None = None
+        self.num_cached: int | None = None
         self.new_ids: list[int] = []
         self.new_logprobs: list[TokenLogprob] = []
         self._stop_ids = frozenset(stop_ids)
@@ -51,7 +52,7 @@ class Generation(Generic[C]):
         room = model.config.context_length - self.num_prompt
         self._limit = room if sampling.max_tokens is None else min(room, sampling.max_tokens)
         self._num_sampled = 0
-        self._exact_from = 0
+        self._exact_from: int | None = None
         self.is_finished = self._limit == 0
         self._take_forced()
 
@@ -60,22 +61,30 @@ class Generation(Generic[C]):
         """Count the ids that the model has not seen yet."""
         return len(self.ids) - (self.cache.length if self.cache else 0)
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether there is still some of the prompt to see."""
+        return self.cache is None or self.cache.length < self.num_prompt
+
     def begin(self, cache: C) -> None:
         """Go on from what a cache has seen."""
         self.cache = cache
-        is_short = len(self.ids) - cache.length <= _SHORT
-        self._exact_from = cache.length if is_short else len(self.ids)
+        if self._exact_from is None:  # what was sampled is as exact when it is seen again
+            self.num_cached = min(cache.length, self.num_prompt)
+            self._exact_from = 0 if len(self.ids) <= _SHORT else len(self.ids)  # whatever of them was cached
 
     def work(self, most: int) -> Work[C]:
         """Return what the next step is to do, `most` ids at most."""
         assert self.cache is not None
+        assert self._exact_from is not None
         begin = self.cache.length
-        end = min(begin + most, len(self.ids))
-        is_last = end == len(self.ids)
-        if not is_last:
-            end = max(begin + 1, end - end % _STRIDE)
-        rows = self._rows if is_last else None
         is_exact = begin >= self._exact_from
+        stop = len(self.ids) if is_exact else self._exact_from
+        end = min(begin + most, stop)
+        if end < stop:
+            end = max(begin + 1, end - end % _STRIDE)
+        is_last = end == len(self.ids)
+        rows = self._rows if is_last else None
         return Work(cache=self.cache, ids=self.ids[begin:end], wants_logits=is_last, rows=rows, is_exact=is_exact)
 
     def take(self, logits: Tensor) -> None:

@@ -16,7 +16,7 @@ from ostinato.engine.attention import Attention, Rotation, hidden
 from ostinato.engine.batch import Work
 from ostinato.engine.config import ModelConfig
 from ostinato.engine.experts import ExpertForm
-from ostinato.engine.kv_cache import KVCache, LayerCache
+from ostinato.engine.kv_cache import KVCache, LayerCache, Room
 
 Tensors = Mapping[str, Tensor]
 
@@ -24,7 +24,10 @@ _SCORES = 2**26  # attention scores of a piece, which bounds its memory: 256 MiB
 
 
 class Transformer:
-    """A gpt-oss model. It holds weights only; what a sequence has seen is in its KVCache."""
+    """A gpt-oss model. It holds weights only; what a sequence has seen is in its KVCache.
+
+    All caches together have room for `cache_tokens` tokens; None is what half of the memory holds that is left.
+    """
 
     most_ids = 256  # in a step, so that a long prompt can be given up quickly
     backend = "torch"
@@ -37,6 +40,7 @@ class Transformer:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         form: ExpertForm | None = None,
+        cache_tokens: int | None = None,
     ) -> None:
         self.config, self.device, self.dtype = config, torch.device(device), dtype
         is_packed = "model.layers.0.mlp.experts.gate_up_proj_blocks" in tensors
@@ -49,13 +53,20 @@ class Transformer:
         self._norm = _Norm(placed["model.norm.weight"], config.norm_eps)
         self._unembedding_VD = placed["lm_head.weight"]
         self._rotation = Rotation.table(config, device=self.device, dtype=dtype)
+        self._room, self.cache_tokens = Room.fitting(config, self.device, dtype, cache_tokens=cache_tokens)
 
     def new_cache(self) -> KVCache:
         """Return the cache of a sequence that has seen nothing."""
-        return KVCache(self.config, device=self.device, dtype=self.dtype)
+        return KVCache(self.config, device=self.device, dtype=self.dtype, room=self._room)
 
     def step(self, works: Sequence[Work[KVCache]]) -> list[Tensor | None]:
-        """Let each sequence see its ids; return the logits after the last id of those that want them, [V] float32."""
+        """Let each sequence see its ids; return the logits after the last id of those that want them, [V] float32.
+
+        Raises:
+            OutOfMemory: if the memory for keys and values is used up; no sequence has then moved.
+        """
+        for work in works:
+            work.cache.reserve(work.cache.length + len(work.ids))
         return [self._stepped(work) for work in works]
 
     def close(self) -> None:

@@ -169,6 +169,11 @@ class TorchStream:
         self._arrived.set()
         self._worker.remove(self)
 
+    @property
+    def is_wanting(self) -> bool:
+        """Whether the reader has taken most of what there is; a prompt is read without the reader."""
+        return self.ahead < _AHEAD or (self.generation is not None and self.generation.is_reading)
+
     def hand_over(
         self,
         ids: list[int],
@@ -188,7 +193,6 @@ class TorchStream:
     def begun(self, generation: Generation[Any]) -> None:
         """Note that the generation is at work."""
         self.generation = generation
-        self.usage.cached = generation.cache.length if generation.cache else 0
 
     def _receive(
         self, ids: list[int], logprobs: Sequence[TokenLogprob], is_over: bool, error: BaseException | None
@@ -271,9 +275,9 @@ class _Worker:
         self._model.close()
 
     def _wanting(self) -> list[TorchStream]:
-        """Return the streams that can go on: their readers keep up, and they do not wait for memory."""
+        """Return the streams that can go on: they do not wait for memory, and their readers keep up."""
         waiting = self._scheduler.waiting
-        return [each for each in self._streams if each.ahead < _AHEAD and each.generation not in waiting]
+        return [each for each in self._streams if each.is_wanting and each.generation not in waiting]
 
     def _step(self, wanting: list[TorchStream]) -> None:
         generations = [stream.generation for stream in wanting if stream.generation is not None]
@@ -291,21 +295,26 @@ class _Worker:
 
     def _hand_over(self, stream: TorchStream) -> None:
         generation = stream.generation
-        if generation is None or not (generation.new_ids or generation.is_finished):
+        if generation is None:
+            return
+        error = self._scheduler.failures.pop(generation, None)
+        is_over = generation.is_finished or error is not None
+        if not (generation.new_ids or is_over):
             return
         ids, generation.new_ids = generation.new_ids, []
         logprobs, generation.new_logprobs = generation.new_logprobs, []
-        if generation.is_finished:
+        stream.usage.cached = generation.num_cached or 0
+        if is_over:
             self._remove(stream)
-        stream.hand_over(ids, logprobs, is_over=generation.is_finished)
+        stream.hand_over(ids, logprobs, is_over=is_over, error=error)
 
     def _add(self, stream: TorchStream, begin: Callable[[], Generation[Any]]) -> None:
         try:
             generation = begin()
+            self._scheduler.add(generation)
         except Exception as error:
             stream.hand_over([], is_over=True, error=error)
             return
-        self._scheduler.add(generation)
         stream.begun(generation)
         self._streams.append(stream)
         self._hand_over(stream)

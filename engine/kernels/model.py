@@ -18,6 +18,7 @@ from ostinato.engine.kernels.weights import PackedWeights
 from ostinato.engine.pages import PAGE, PagedCache, PagePool
 
 _MOST_GROUP = 16  # queries per key that the kernels take
+_LEFT = 2**28  # bytes that are never taken: 256 MiB
 
 
 def can_run(config: ModelConfig, *, is_packed: bool) -> bool:
@@ -59,8 +60,9 @@ class KernelModel:
             max(1, num_sliding) * layer_bytes,
         )
         limit = -(-cache_tokens // PAGE) if cache_tokens else _fitting_pages(full_bytes)
-        self._full = PagePool(full_bytes, limit=limit)
-        self._sliding = PagePool(sliding_bytes, limit=limit)
+        self._full = PagePool(full_bytes, limit=limit, has_room=_has_room)
+        self._sliding = PagePool(sliding_bytes, limit=limit, has_room=_has_room)
+        self.cache_tokens = limit * PAGE
 
     def new_cache(self) -> PagedCache:
         """Return the cache of a sequence that has seen nothing."""
@@ -115,6 +117,11 @@ class KernelModel:
 def _fitting_pages(full_bytes: int) -> int:
     """Return how many pages may be taken: half of the memory that is left, as sliding pages are soon given back."""
     return max(16, available_bytes() // 2 // full_bytes)
+
+
+def _has_room(size: int) -> bool:
+    """Say whether the system can give as many bytes and keep some: others may have taken memory since the start."""
+    return available_bytes() - size > _LEFT
 
 
 def _chunk(work: Work[PagedCache], embedded: NDArray[np.uint16]) -> Chunk:

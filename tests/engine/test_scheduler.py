@@ -94,6 +94,75 @@ async def test_streams_share_the_beginning_of_one_that_is_still_at_work(engine: 
     await stream.aclose()
 
 
+async def test_streams_that_begin_alike_and_come_together_read_their_beginning_once(engine: TorchEngine) -> None:
+    prompts = [[*PROMPT, *PROMPT, number, 3, 4, 5] for number in range(20)]
+
+    together = await asyncio.gather(*(ids_of(engine, prompt) for prompt in prompts))
+
+    assert [usage.cached for _, usage in together] == [0] + [576] * 19  # pages are shared whole
+    _, usage = await ids_of(engine, [*PROMPT, *PROMPT, 100])
+    assert usage.cached == 600
+
+
+async def test_where_prompts_part_is_remembered_for_the_next_ones(engine: TorchEngine) -> None:
+    cached = [(await ids_of(engine, [*PROMPT, *[number] * 600]))[1].cached for number in range(4)]
+
+    assert cached == [0, 0, 288, 288]
+
+
+async def test_the_same_prompt_again_is_not_read_again_however_long_the_answer_was(engine: TorchEngine) -> None:
+    await ids_of(engine, PROMPT, 900)
+
+    _, usage = await ids_of(engine, PROMPT)
+
+    assert usage.cached == len(PROMPT) - 1
+
+
+async def test_the_first_prompt_of_a_long_run_is_kept_for_when_its_reasoning_is_dropped(engine: TorchEngine) -> None:
+    prompt = list(PROMPT)
+    for turn in range(30):
+        said, usage = await ids_of(engine, prompt, 40)
+        assert turn == 0 or usage.cached == len(prompt) - 11
+        prompt += [*said, *[turn] * 10]
+
+    _, usage = await ids_of(engine, [*PROMPT, *[5] * 100])
+
+    assert usage.cached == len(PROMPT)
+
+
+@needs_kernels
+async def test_a_prompt_that_can_never_fit_is_refused_at_once_and_disturbs_nobody() -> None:
+    engine = small_engine(cache_tokens=320)
+    stream = engine.stream(PROMPT[:100], sampling=Sampling(temperature=0.0, max_tokens=100), stop_ids=())
+    await anext(stream)
+
+    with pytest.raises(EngineError, match="the prompt has 600 tokens; the memory for keys and values holds 320"):
+        await ids_of(engine, PROMPT * 2)
+
+    assert len([number async for number in stream]) == 99
+    await engine.aclose()
+
+
+async def test_a_stream_whose_constraint_fails_fails_alone(engine: TorchEngine) -> None:
+    class Broken:
+        lark = ""
+
+        def allowed(self) -> Sequence[int]:
+            return (1, 2)
+
+        def accept(self, number: int) -> None:
+            raise ZeroDivisionError
+
+    sampling = Sampling(temperature=0.0, max_tokens=50)
+    broken = engine.stream(PROMPT, sampling=sampling, stop_ids=(), constraint=Broken())
+
+    other, heard = await asyncio.gather(ids_of(engine, PROMPT[1:], 50), anext(broken), return_exceptions=True)
+
+    assert isinstance(heard, ZeroDivisionError)
+    assert not isinstance(other, BaseException)
+    assert len(other[0]) == 50
+
+
 @needs_kernels
 async def test_streams_that_do_not_fit_the_memory_together_wait_for_each_other() -> None:
     prompts = [[start, *PROMPT] for start in range(6)]
