@@ -2,20 +2,26 @@
 
     python benchmarks/random_checkpoint.py CHECKPOINT --layers 24
     python benchmarks/random_gguf.py MODEL.gguf --layers 24
-    python benchmarks/engine_speed.py CHECKPOINT MODEL.gguf [--peer-python PYTHON] [--threads 2] [--rounds 5]
+    python benchmarks/engine_speed.py CHECKPOINT MODEL.gguf [--peer-python PYTHON] [--threads 2] [--rounds 5] [--apart]
 
 `--peer-python` is the interpreter that has llama-cpp-python, if it is not this one. Each engine is a process of its own
-that keeps its weights; the rounds alternate between them, and a ratio is the median of the rounds' ratios.
+that keeps its weights; the rounds alternate between them, and a ratio is the median of the rounds' ratios. `--apart` is
+for models of which memory holds but one: a round then loads one engine, measures every task, and ends it before the
+other begins.
+
+The ceiling is how fast the same threads read weights and do nothing else, measured around each of our decodings; of it
+the share is told that the bytes of a decoded token make up.
 """
 
 import argparse
 import json
+import math
 import random
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 DECODED = 16  # ids of a measurement of decoding
 VOCABULARY = 200_000
@@ -28,6 +34,7 @@ TASKS = {
 }
 
 Measure = Callable[[int, int], float]
+CEILING = {"prompt": 0, "sequences": 0}  # tokens a second that reading the weights alone would allow
 
 
 def tokens(count: int) -> list[int]:
@@ -39,14 +46,20 @@ def ours(path: str, threads: int) -> Measure:
     """Load our engine's model; return what measures ids a second."""
     from ostinato.engine.batch import Work
     from ostinato.engine.checkpoint import Checkpoint
+    from ostinato.engine.kernels.footprint import footprint
     from ostinato.engine.kernels.library import Form, best_library
     from ostinato.engine.kernels.model import KernelModel
 
     checkpoint, library = Checkpoint.open(path), best_library()
     assert library is not None, "the compiled kernels were not built"
     model = KernelModel(checkpoint.config, checkpoint, library=library, form=Form.INT8, threads=threads)
+    config = checkpoint.config
+    counted = footprint(config, library, Form.INT8)
+    token_bytes = counted.panels + config.num_layers * config.experts_per_token * counted.expert
 
     def measure(prompt: int, sequences: int) -> float:
+        if not prompt:
+            return model.read_speed() / token_bytes
         caches = [model.new_cache() for _ in range(max(1, sequences))]
         begin = time.perf_counter()
         for cache in caches:
@@ -73,7 +86,7 @@ def llama(path: str, threads: int) -> Measure:
     settings.n_gpu_layers, settings.use_mmap = 0, False
     model = api.llama_model_load_from_file(path.encode(), settings)
     options = api.llama_context_default_params()
-    options.n_ctx, options.n_batch, options.n_ubatch, options.n_seq_max = 8 * 2304, 2048, 512, 8
+    options.n_ctx, options.n_batch, options.n_ubatch, options.n_seq_max = 18_432, 2048, 512, 8
     options.n_threads = options.n_threads_batch = threads
     options.kv_unified = True
     context = api.llama_init_from_model(model, options)
@@ -119,12 +132,49 @@ class Engine:
         self._process.stdin.flush()
         return self._read()
 
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
     def _read(self) -> float:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith("figure "):
                 return float(line.removeprefix("figure "))
         raise SystemExit("the engine ended; its errors are above")
+
+
+Rounds = dict[str, list[tuple[float, ...]]]
+
+
+def compare(openers: Sequence[Callable[[], Engine]], names: Sequence[str], rounds: int, *, is_apart: bool) -> Rounds:
+    """Measure each task in each round with each engine."""
+    kept = [] if is_apart else [opener() for opener in openers]
+    found: Rounds = {name: [] for name in names}
+    for number in range(rounds):
+        columns = []
+        for index, opener in enumerate(openers):
+            engine = opener() if is_apart else kept[index]
+            columns.append([measured(engine, name, is_own=index == 0) for name in names])
+            if is_apart:
+                engine.close()
+        for name, *row in zip(names, *columns, strict=True):
+            found[name].append(tuple(number for column in row for number in column))
+        print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+    return found
+
+
+def measured(engine: Engine, name: str, *, is_own: bool) -> list[float]:
+    """Return ids a second, and of our own engine, for a sequence alone, the share of what reading would allow."""
+    task = TASKS[name]
+    if not is_own:
+        return [engine.measure(task)]
+    before = engine.measure(CEILING)
+    figure = engine.measure(task)
+    ceiling = (before + engine.measure(CEILING)) / 2
+    return [figure, figure / ceiling if task["sequences"] == 1 else math.nan]
 
 
 def serve(name: str, path: str, threads: int) -> None:
@@ -146,18 +196,22 @@ def main() -> None:
     parser.add_argument("--peer-python", default=sys.executable)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--apart", action="store_true", help="load one engine at a time")
     parser.add_argument("--tasks", nargs="*", choices=TASKS, default=list(TASKS))
     options = parser.parse_args()
-    engines = (
-        Engine(sys.executable, "ours", options.checkpoint, options.threads),
-        Engine(options.peer_python, "llama", options.gguf, options.threads),
+    openers = (
+        lambda: Engine(sys.executable, "ours", options.checkpoint, options.threads),
+        lambda: Engine(options.peer_python, "llama", options.gguf, options.threads),
     )
-    print("| task | ours, tokens/s | llama.cpp, tokens/s | ratio |\n|---|---|---|---|")
-    for name in options.tasks:
-        rounds = [[engine.measure(TASKS[name]) for engine in engines] for _ in range(options.rounds)]
-        own, peer = (statistics.median(column) for column in zip(*rounds, strict=True))
-        ratio = statistics.median(first / second for first, second in rounds)
-        print(f"| {name} | {own:.2f} | {peer:.2f} | {ratio:.2f}x |", flush=True)
+    found = compare(openers, options.tasks, options.rounds, is_apart=options.apart)
+    print("| task | ours, tokens/s | llama.cpp, tokens/s | ratio | ours, of the read ceiling |\n|---|---|---|---|---|")
+    for name, rounds in found.items():
+        own, share, peer = (statistics.median(column) for column in zip(*rounds, strict=True))
+        ratios = sorted(ours / theirs for ours, _, theirs in rounds)
+        of_ceiling = "" if math.isnan(share) else f"{share:.0%}"
+        spread = f"{statistics.median(ratios):.2f}x ({ratios[0]:.2f}-{ratios[-1]:.2f})"
+        print(f"| {name} | {own:.2f} | {peer:.2f} | {spread} | {of_ceiling} |", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 from ostinato.engine.batch import Work
 from ostinato.engine.checkpoint import Checkpoint
 from ostinato.engine.config import ModelConfig
-from ostinato.engine.kernels.library import Chunk, Form, Library
+from ostinato.engine.kernels.library import ROWS, Chunk, Form, Library
 from ostinato.engine.kernels.memory import available_bytes
 from ostinato.engine.kernels.weights import PackedWeights
 from ostinato.engine.pages import PAGE, PagedCache, PagePool
@@ -89,6 +90,14 @@ class KernelModel:
             rows = works[index].rows
             found[index] = row if rows is None or only is not None else row[torch.tensor(rows)]
         return found
+
+    def read_speed(self) -> float:
+        """Measure how many bytes of weights a second the threads read that do nothing else with them."""
+        head = self._weights.c_weights.head
+        size = -(-head.rows // ROWS) * self._library.panel_bytes(head.form, head.inputs)
+        begin = time.perf_counter()
+        self._library.read(self._handle, head.panels, size)
+        return float(size / (time.perf_counter() - begin))
 
     def close(self) -> None:
         """Free the threads; the memory goes with the object."""
