@@ -83,6 +83,7 @@ class TileAttention {
     void attend(const HeadShape& shape, const HeadPages& head, const float* queries, const Span* spans, int tokens,
                 const float* sinks, float* out, size_t out_stride) {
         const int per_tile = 16 / shape.group;
+        used_ = tokens > per_tile ? 2 : 1;
         prepare(shape, queries, tokens, sinks, per_tile);
         int first = spans[0].first, last = spans[0].last;
         for (int t = 1; t < tokens; ++t) {
@@ -144,7 +145,7 @@ class TileAttention {
     // Turn scores into weights relative to the highest so far, and rescale what was gathered before.
     void weigh(const HeadShape& shape, const Span* spans, int tokens, int per_tile, int begin, int pages) {
         const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-        for (int which = 0; which < 2; ++which)
+        for (int which = 0; which < used_; ++which)
             for (int row = 0; row < 16; ++row) {
                 const int t = which * per_tile + row / shape.group;
                 const bool is_used = row / shape.group < per_tile && t < tokens;
@@ -210,6 +211,7 @@ class TileAttention {
     Aligned<uint16_t> queries_, weights_;
     Aligned<float> gathered_, scores_;
     float highest_[32], total_[32];
+    int used_ = 2;  // tiles of queries
 };
 
 #endif

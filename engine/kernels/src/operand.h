@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "activations.h"
+#include "split.h"
 
 namespace ostinato {
 
@@ -16,11 +17,13 @@ constexpr bool kHasTiles = true;
 constexpr bool kHasTiles = false;
 #endif
 
+constexpr int kMany = 4;  // rows from which on tiles are faster
+
 class Operand {
    public:
     void begin(Form form, int exact, int rows, int inputs) {
         form_ = form, inputs_ = inputs, padded_ = round_up(inputs, kInputs), rows_ = rows;
-        exact_ = kHasTiles ? exact : rows;
+        exact_ = !kHasTiles ? rows : form == Form::kInt8 && rows >= kMany ? 0 : exact;  // int8 tiles are as exact
         const size_t tiled = static_cast<size_t>(groups()) * 16 * padded_;
         if (form == Form::kBfloat16) {
             plain_.need(static_cast<size_t>(exact_) * padded_);
@@ -50,7 +53,7 @@ class Operand {
         int64_t total = 0;
         for (int i = 0; i < inputs_; ++i) total += fixed[i];
         totals_[row] = total;
-        if (row < exact_) split(fixed, bytes_.data() + static_cast<size_t>(row) * padded_ * 2, sums_.data() + row * (padded_ / kGroup));
+        if (row < exact_) split_values(fixed, padded_, bytes_.data() + static_cast<size_t>(row) * padded_ * 2, sums_.data() + row * (padded_ / kGroup));
         else split_apart(fixed, high_bytes(row - exact_), high_bytes(row - exact_) + padded_ * 16);
     }
 
@@ -86,21 +89,6 @@ class Operand {
         for (int i = 0; i < inputs_; ++i) fixed[i] = static_cast<int16_t>(std::nearbyint(values[i] * inverse));
         std::fill(fixed + inputs_, fixed + padded_, 0);
         return largest / kMost;
-    }
-
-    void split(const int16_t* fixed, uint8_t* bytes, int32_t* sums) const {
-        for (int group = 0; group < padded_ / kGroup; ++group) {
-            int32_t sum = 0;
-            for (int i = 0; i < kGroup; ++i) sum += fixed[group * kGroup + i];
-            sums[group] = sum;
-        }
-        for (int quad = 0; quad < padded_ / 4; ++quad) {
-            const int16_t* four = fixed + quad * 4;
-            for (int i = 0; i < 4; ++i) {
-                bytes[quad * 8 + i] = static_cast<uint8_t>(split_high(four[i]));
-                bytes[quad * 8 + 4 + i] = static_cast<uint8_t>(split_low(four[i]));
-            }
-        }
     }
 
     void split_apart(const int16_t* fixed, uint8_t* high, uint8_t* low) const {
