@@ -87,6 +87,44 @@ def _pull(options: argparse.Namespace) -> int:
     return pull_model(options.model, settings, revision=options.revision, folder=options.to)
 
 
+def _engine_info(options: argparse.Namespace) -> int:
+    """`ostinato engine info`."""
+    settings = Settings.from_environment()
+
+    from ostinato.agent.engine_info import show_info
+
+    return show_info(options.model or settings.model, settings, is_json=options.json)
+
+
+def _engine_check(options: argparse.Namespace) -> int:
+    """`ostinato engine check`."""
+    settings = Settings.from_environment()
+
+    from ostinato.agent.engine_check import check
+    from ostinato.engine.kernels.library import best_library
+
+    return check(options.model or settings.model, settings, library=best_library(), has_kernels=options.kernels)
+
+
+def _engine_bench(options: argparse.Namespace) -> int:
+    """`ostinato engine bench`."""
+    settings = Settings.from_environment()
+
+    from ostinato.agent.engine_bench import BenchOptions, bench
+
+    return bench(
+        BenchOptions(
+            model=options.model or settings.model,
+            threads=options.threads,
+            tokens=options.tokens,
+            prompt=options.prompt,
+            sequences=options.sequences,
+            is_json=options.json,
+        ),
+        settings,
+    )
+
+
 def _build_sandbox(options: argparse.Namespace) -> int:
     """`ostinato sandbox build`."""
     from ostinato.sandbox.build import build_image
@@ -104,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_run(commands)
     _add_pull(commands)
+    _add_engine(commands)
     _add_sandbox(commands)
     return parser
 
@@ -162,6 +201,34 @@ def _add_pull(commands: "argparse._SubParsersAction[_Parser]") -> None:
     pull.set_defaults(command=_pull)
 
 
+def _add_engine(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    engine = commands.add_parser("engine", help="look at, check and time the engine", description="The engine.")
+    actions = engine.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    info = actions.add_parser(
+        "info",
+        help="what computes here, what a model takes, how fast it may be",
+        description="Say what computes on this machine, what memory a model takes, and how fast it may be.",
+    )
+    check = actions.add_parser(
+        "check",
+        help="whether kernels and weights are right",
+        description="Compare the compiled kernels with the reference on this processor, and look a model's files over.",
+    )
+    bench = actions.add_parser(
+        "bench", help="how fast a model is", description="Measure how fast a model runs on this machine."
+    )
+    for action, command in ((info, _engine_info), (check, _engine_check), (bench, _engine_bench)):
+        action.add_argument("model", nargs="?", metavar="MODEL", help="as `ostinato run --model` (default: nano)")
+        action.set_defaults(command=command)
+    for action in (info, bench):
+        action.add_argument("--json", action="store_true", help="print JSON")
+    check.add_argument("--no-kernels", dest="kernels", action="store_false", help="look at the model's files only")
+    bench.add_argument("--threads", type=_COUNT, metavar="N", help="cores to use (default: all)")
+    bench.add_argument("--tokens", type=_MANY, default=64, metavar="N", help="tokens to decode (default: 64)")
+    bench.add_argument("--prompt", type=_COUNT, default=512, metavar="N", help="tokens of the prompt (default: 512)")
+    bench.add_argument("--sequences", type=_COUNT, default=8, metavar="N", help="at the same time (default: 8)")
+
+
 def _add_sandbox(commands: "argparse._SubParsersAction[_Parser]") -> None:
     sandbox = commands.add_parser("sandbox", help="prepare the sandbox", description="Prepare the sandbox.")
     actions = sandbox.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -215,6 +282,7 @@ def _analysis_limit(text: str) -> int | Literal["effort"] | None:
 
 
 _COUNT = _number(int, "whole number above 0", lambda number: number > 0)
+_MANY = _number(int, "whole number above 1", lambda number: number > 1)
 _SECONDS = _number(float, "number above 0", lambda number: 0 < number < float("inf"))
 _TEMPERATURE = _number(float, "number from 0 to 10", lambda number: 0 <= number <= 10)
 _SEED = _number(int, "whole number from 0 to 2^63 - 1", lambda number: 0 <= number < 2**63)

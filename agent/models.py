@@ -42,7 +42,22 @@ def load_model(name: str = NANO) -> Model:
     """
     if name.startswith(REPLAY):
         return _replay(_path(name.removeprefix(REPLAY)))
-    return _checkpoint(name, nano_folder() if name == NANO else _folder(name))
+    return _checkpoint(name, checkpoint_folder(name))
+
+
+def fitting_threads(name: str) -> int | None:
+    """Return how many threads a model is run with; None leaves it to the engine. A small model is fastest with one."""
+    return 1 if name == NANO else None
+
+
+def checkpoint_folder(name: str) -> Path:
+    """Return the folder of a model's weights: of the embedded one, of one that was pulled, or the folder it names.
+
+    Raises:
+        FileNotFoundError: if there is none; the message says what to do.
+        CheckpointError: if only a part of it was pulled.
+    """
+    return nano_folder() if name == NANO else _folder(name)
 
 
 def _checkpoint(name: str, folder: Path) -> Model:
@@ -50,8 +65,8 @@ def _checkpoint(name: str, folder: Path) -> Model:
 
     vocabulary = folder / VOCABULARY
     tokenizer = Tokenizer.from_file(vocabulary) if vocabulary.exists() else Tokenizer.o200k_harmony()
-    # The embedded model is small, and fastest on one thread; it is trained and evaluated greedily, gpt-oss at 1.
-    engine = TorchEngine.open(folder, threads=1 if name == NANO else None)
+    # The embedded model is trained and evaluated greedily, gpt-oss at 1.
+    engine = TorchEngine.open(folder, threads=fitting_threads(name))
     if tokenizer.vocab_size > engine.vocab_size:
         raise CheckpointError(
             f"the model in {folder} has {engine.vocab_size} tokens and the vocabulary {tokenizer.encoding.name!r} "

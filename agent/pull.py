@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from ostinato.agent import hub
 from ostinato.agent.exit_codes import CommandError, ExitCode
 from ostinato.agent.hub import ConnectionLost, HubFile, Listing
+from ostinato.agent.sizes import readable_size
 from ostinato.engine.config import ModelConfig
 from ostinato.engine.manifest import FileRecord, Manifest, sha256_of
 
@@ -240,14 +241,6 @@ class _Pull:
             (self._folder / name).unlink(missing_ok=True)
         for path in self._folder.glob(f"*{_PARTIAL}"):
             path.unlink()
-
-
-def readable_size(num_bytes: int) -> str:
-    """Write a size for people."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if num_bytes >= size:
-            return f"{num_bytes / size:.1f} {unit}"
-    return f"{num_bytes} bytes"
 
 
 def _size(path: Path) -> int | None:

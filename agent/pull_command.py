@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from ostinato.agent.exit_codes import ExitCode
-from ostinato.agent.pull import pull, readable_size
+from ostinato.agent.pull import pull
 from ostinato.agent.pulled import folder_of, repository_of
 from ostinato.agent.settings import Settings
+from ostinato.agent.sizes import readable_size
 
 
 def pull_model(name: str, settings: Settings, *, revision: str | None, folder: Path | None) -> int:

@@ -85,7 +85,7 @@ def _choice(checkpoint: Checkpoint, candidates: Iterable[Library] | None) -> Cho
     """Choose the compiled library that runs the model; without one, say why."""
     if not can_run(checkpoint.config, is_packed=checkpoint.is_packed):
         return Choice(library=None, refused=("the compiled kernels take MXFP4 experts and widths in multiples of 32",))
-    choice = sound_library(_fitting_form(checkpoint.config), candidates)
+    choice = sound_library(fitting_form(checkpoint.config), candidates)
     if choice.library is None and not choice.refused:
         return Choice(library=None, refused=("no kernels were built; install a C++ compiler, then Ostinato again",))
     return choice
@@ -93,7 +93,7 @@ def _choice(checkpoint: Checkpoint, candidates: Iterable[Library] | None) -> Cho
 
 def _kernel_model(checkpoint: Checkpoint, library: Library, threads: int | None) -> KernelModel:
     config = checkpoint.config
-    form = _fitting_form(config)
+    form = fitting_form(config)
     check_room(footprint(config, library, form).whole, available_bytes())
     return KernelModel(config, checkpoint, library=library, form=form, threads=threads)
 
@@ -113,7 +113,7 @@ def _num_dense(config: ModelConfig) -> int:
     return sum(math.prod(shape) for name, shape in shapes.items() if ".experts." not in name)
 
 
-def _fitting_form(config: ModelConfig) -> Form:
+def fitting_form(config: ModelConfig) -> Form:
     """Choose how the kernels hold the weights outside the experts."""
     return Form.BFLOAT16 if _num_dense(config) <= _WIDE_LIMIT else Form.INT8
 

@@ -32,6 +32,7 @@ from ostinato.engine.mxfp4 import GROUP
 
 BOUND = 0.015  # of a row of logits: the length of the difference over that of the reference's
 _SCALE = 124  # of experts, so that what they add is of the size of what they are asked
+FORMS = (Form.BFLOAT16, Form.INT8)
 _CACHE_TOKENS = 1024
 _EXACT_IDS = 16  # ids up to which a piece is read as precisely as decoded
 
@@ -84,6 +85,7 @@ class Case:
     config: ModelConfig
     steps: Sequence[Sequence[int]]
     rows: Sequence[int] | None = None
+    threads: int = 1
 
 
 _QUICK = Case(what="a short conversation", config=SMALL, steps=[[33], [9], [1], [1]])
@@ -93,11 +95,12 @@ CASES = [
         for name, config in _CONFIGS.items()
         for how, pieces in _PIECES.items()
     ),
-    Case(what="the widths of gpt-oss", config=_WIDE, steps=[[18], [4], [1], [1]]),
+    Case(what="the widths of gpt-oss", config=_WIDE, steps=[[18], [4], [1], [1]], threads=2),
     Case(
         what="many sequences in a step",
         config=SMALL,
         steps=[[1, 2, 5, 16, 17, 40, 90], [1] * 7, [3, 1, 17, 1, 1, 1, 1]],
+        threads=2,
     ),
     Case(what="a few rows of the head", config=SMALL, steps=[[8], [1], [20]], rows=range(1, 50, 3)),
 ]
@@ -138,19 +141,14 @@ def sound_library(form: Form, candidates: Iterable[Library] | None = None) -> Ch
 
 def quick_finding(library: Library, form: Form) -> Finding:
     """Read a prompt, a short piece and single tokens with a tiny model, in some milliseconds."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # on a busy machine threads would wait for each other longer than they work
-    try:
-        return _finding(library, form, _QUICK, threads=1)
-    finally:
-        torch.set_num_threads(before)
+    return _finding(library, form, _QUICK)
 
 
 def findings(library: Library) -> Iterator[Finding]:
     """Take every way of computing, in both forms: some seconds."""
-    for form in (Form.BFLOAT16, Form.INT8):
+    for form in FORMS:
         for case in CASES:
-            yield _finding(library, form, case, threads=2)
+            yield _finding(library, form, case)
 
 
 @cache
@@ -166,21 +164,37 @@ def _complaint(library: Library, form: Form) -> str | None:
     )
 
 
-def _finding(library: Library, form: Form, case: Case, *, threads: int) -> Finding:
+def _finding(library: Library, form: Form, case: Case) -> Finding:
     """Compare the logits after each piece of each sequence."""
     tensors = random_weights(case.config)
-    wanted_RV = _wanted(case, _as_held(tensors, form))
-    with _checkpoint(case.config, tensors) as checkpoint:
-        model = KernelModel(
-            case.config, checkpoint, library=library, form=form, threads=threads, cache_tokens=_CACHE_TOKENS
-        )
-        try:
-            found_RV = _found(case, model)
-        finally:
-            model.close()
+    with _one_thread():
+        wanted_RV = _wanted(case, _as_held(tensors, form))
+        found_RV = _computed(library, form, case, tensors)
     errors_R = torch.linalg.vector_norm(found_RV - wanted_RV, dim=-1) / torch.linalg.vector_norm(wanted_RV, dim=-1)
     error = float(errors_R.max())
     return Finding(what=case.what, form=form, error=error if math.isfinite(error) else math.inf)
+
+
+def _computed(library: Library, form: Form, case: Case, tensors: Mapping[str, Tensor]) -> Tensor:
+    with _checkpoint(case.config, tensors) as checkpoint:
+        model = KernelModel(
+            case.config, checkpoint, library=library, form=form, threads=case.threads, cache_tokens=_CACHE_TOKENS
+        )
+        try:
+            return _found(case, model)
+        finally:
+            model.close()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread: on a busy machine more would wait for each other longer than they work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from ostinato.engine.loading import load
 from ostinato.engine.self_test import (
     BOUND,
     CASES,
+    FORMS,
     SMALL,
     findings,
     quick_finding,
@@ -27,7 +28,6 @@ from ostinato.engine.self_test import (
 )
 
 KINDS = list(libraries())
-FORMS = [Form.BFLOAT16, Form.INT8]
 
 pytestmark = pytest.mark.skipif(not KINDS, reason="no kernels were built: there was no C++ compiler")
 
