@@ -52,6 +52,7 @@ class Shown:
             TimeRemainingColumn(compact=True),
             console=console,
             expand=True,
+            transient=True,
             disable=not console.is_terminal,
         )
         self._console = console
