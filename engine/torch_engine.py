@@ -104,7 +104,7 @@ class TorchEngine:
 
     @property
     def has_kernels(self) -> bool:
-        """Whether compiled kernels compute; `backend` is their kind (`amx`, `avx512`, `avx2`, `plain`), or `torch`."""
+        """Whether compiled kernels compute; `backend` is their kind (`amx`, `avx2`, …), or `torch`."""
         return self.backend != "torch"
 
     @property

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 ROWS = 16  # of a panel
-_KINDS = ("amx", "avx512", "avx2", "plain")  # best first
+_KINDS = ("amx", "avx512", "avxvnni", "avx2", "dotprod", "neon", "plain")  # best first
 
 
 class Form(IntEnum):

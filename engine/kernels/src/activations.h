@@ -44,6 +44,7 @@ class Aligned {
 
 struct SplitToken {
     const uint8_t* bytes;  // per 4 inputs: their high bytes, then their low ones
+    const int16_t* words;  // the values themselves
     const int32_t* sums;   // of the values of each 32 inputs
     float scale;           // of a value
 };

@@ -5,12 +5,9 @@
 #include <type_traits>
 
 #include "operand.h"
+#include "products.h"
 #include "scratch.h"
-#if defined(__AVX512VNNI__) && defined(__AVX512VBMI__)
-#include "products_avx512.h"
-#else
-#include "products_plain.h"
-#endif
+
 namespace ostinato {
 
 template <int kMost, typename Call>

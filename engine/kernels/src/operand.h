@@ -58,7 +58,8 @@ class Operand {
     }
 
     SplitToken split(int row) const {
-        return {bytes_.data() + static_cast<size_t>(row) * padded_ * 2, sums_.data() + row * (padded_ / kGroup), scales_[row]};
+        const size_t begin = static_cast<size_t>(row) * padded_;
+        return {bytes_.data() + begin * 2, fixed_.data() + begin, sums_.data() + begin / kGroup, scales_[row]};
     }
     float scale(int row) const { return scales_[row]; }
     int64_t total(int row) const { return totals_[row]; }  // of the values, before scaling

@@ -2,10 +2,6 @@
 
 #include "model.h"
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
 using ostinato::Form;
 
 struct ostinato_model {
@@ -13,27 +9,6 @@ struct ostinato_model {
 };
 
 extern "C" {
-
-int32_t ostinato_is_supported(void) {
-#if defined(__x86_64__)
-#if defined(__AMX_TILE__)
-    unsigned a, b, c, d;
-    constexpr unsigned kBfloat16 = 1u << 22, kTile = 1u << 24, kInt8 = 1u << 25, kAll = kBfloat16 | kTile | kInt8;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & kAll) != kAll || !ostinato::may_use_tiles()) return 0;
-    if (!__builtin_cpu_supports("avx512bf16")) return 0;
-#endif
-#if defined(__AVX512VBMI__)
-    for (const bool has : {__builtin_cpu_supports("avx512f") != 0, __builtin_cpu_supports("avx512bw") != 0,
-                           __builtin_cpu_supports("avx512dq") != 0, __builtin_cpu_supports("avx512vl") != 0,
-                           __builtin_cpu_supports("avx512vbmi") != 0, __builtin_cpu_supports("avx512vnni") != 0})
-        if (!has) return 0;
-#endif
-#if defined(__AVX2__)
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
-#endif
-#endif
-    return 1;
-}
 
 ostinato_model* ostinato_open(const ostinato_weights* weights, int32_t threads) {
     return new ostinato_model{ostinato::Model(*weights, threads)};

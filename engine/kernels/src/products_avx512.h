@@ -1,4 +1,4 @@
-// Panel times a few tokens with AVX-512 (VBMI, VNNI): decoding. Bound by memory, so a weight is unpacked once and met by
+// Panel times a few tokens with AVX-512 and its VNNI: decoding. Bound by memory, so a weight is unpacked once and met by
 // several tokens while it is in registers. A register holds a line: a lane is a row.
 
 #pragma once
@@ -97,6 +97,14 @@ inline __m512i nibble_table() {
     return _mm512_load_si512(table);
 }
 
+inline __m512i looked_up(__m512i table, __m512i nibbles) {
+#ifdef __AVX512VBMI__
+    return _mm512_permutexvar_epi8(nibbles, table);
+#else
+    return _mm512_shuffle_epi8(table, _mm512_and_si512(nibbles, _mm512_set1_epi8(15)));
+#endif
+}
+
 inline __m512 powers_of_two(const uint8_t* scales) {  // 16 of them; 2^-127 becomes zero
     const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(scales));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu8_epi32(bytes), 23));
@@ -126,8 +134,8 @@ inline void mxfp4_product(const uint8_t* pair, int inputs, const SplitToken* tok
                 const uint8_t* address = nibbles + line * 128 + which * 64;
                 fetch_ahead(address);
                 const __m512i packed = _mm512_load_si512(address);
-                first[which] = _mm512_permutexvar_epi8(packed, table);
-                second[which] = _mm512_permutexvar_epi8(_mm512_srli_epi16(packed, 4), table);
+                first[which] = looked_up(table, packed);
+                second[which] = looked_up(table, _mm512_srli_epi16(packed, 4));
             }
 #pragma GCC unroll 8
             for (int t = 0; t < kTokens; ++t) {

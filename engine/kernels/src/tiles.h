@@ -9,8 +9,6 @@
 #ifdef __AMX_TILE__
 
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "activations.h"
 
@@ -18,12 +16,6 @@ namespace ostinato {
 
 constexpr int kTile = 256;           // numbers of a product
 constexpr int kStretch = 16;         // tiles unpacked at a time
-
-inline bool may_use_tiles() {  // Linux gives the large registers on request
-    constexpr int kRequest = 0x1023, kTileData = 18;
-    static const bool granted = syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
-    return granted;
-}
 
 inline void configure_tiles() {
     struct alignas(64) {
