@@ -2,16 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
 from ostinato.engine.config import ModelConfig
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 class OutOfMemory(Exception):  # noqa: N818  (states a condition)
@@ -65,7 +61,7 @@ class Cache(Protocol):
             ValueError: if there is no such sequence.
         """
 
-    def buffers(self) -> "list[NDArray[np.uint8]]":
+    def buffers(self) -> list[memoryview]:
         """Return the memory that holds what was seen, for as long as nothing more is seen, to be written or filled."""
 
     def free(self) -> None:
@@ -93,7 +89,8 @@ class Work(Generic[C]):
 class Model(Protocol[C]):
     """Weights that can be stepped. `most_ids` is how many ids a step should have at most; `backend` what computes.
 
-    `cache_tokens` is how long the longest sequence is that the memory for keys and values holds.
+    `cache_tokens` is how long the longest sequence is that the memory for keys and values holds, and `cache_layout`
+    names how they lie there.
     """
 
     config: ModelConfig
@@ -101,6 +98,7 @@ class Model(Protocol[C]):
     most_ids: int
     backend: str
     cache_tokens: int
+    cache_layout: str
 
     def new_cache(self) -> C:
         """Return the cache of a sequence that has seen nothing."""

@@ -5,6 +5,7 @@ Both published layouts are read, and presented by one set of names, those of the
 when it is asked for.
 """
 
+import hashlib
 import json
 import os
 import threading
@@ -27,6 +28,7 @@ from ostinato.engine.tensor_file import COPY_AGAIN, StoredTensor, TensorFile
 Progress: TypeAlias = Callable[[int, int], None]  # bytes read, of how many
 
 PIECE = 2**23  # bytes read at once
+_FIRST = 2**12  # bytes of a tensor that tell it from another
 QUANTIZATION = {
     "quant_method": "mxfp4",
     "modules_to_not_convert": [
@@ -74,6 +76,16 @@ class Checkpoint(Mapping[str, Tensor]):
     def num_bytes(self) -> int:
         """Count the bytes of the tensors that the model is made of."""
         return sum(self.stored(name).num_bytes for name in self)
+
+    def fingerprint(self) -> str:
+        """Return what tells these weights from others: a digest of the shape and of the first bytes of each tensor."""
+        digest = hashlib.blake2b(repr(self.config).encode(), digest_size=16)
+        for name in sorted(self):
+            tensor = self.stored(name)
+            first = bytearray(min(tensor.num_bytes, _FIRST))
+            tensor.file.read_into(memoryview(first), tensor.begin)
+            digest.update(f"{name} {tensor.dtype} {tensor.shape} ".encode() + first)
+        return digest.hexdigest()
 
     def stored(self, name: str) -> StoredTensor:
         """Return where a tensor lies; plain experts of the original layout stand there the other way round."""

@@ -12,9 +12,7 @@ with their positions innermost, which makes the product with one query several t
 import copy
 from typing import Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ostinato.engine.batch import Outline, OutOfMemory
@@ -23,7 +21,7 @@ from ostinato.engine.kernels.memory import available_bytes
 from ostinato.engine.marks import BACK, Marks
 
 _SLACK = 512  # tokens a sliding layer holds beyond its window
-_FIRST_ROOM = 256  # tokens a full layer starts with; it doubles
+_FIRST_ROOM = 256  # tokens a full layer starts with; it grows by half
 
 
 class Room:
@@ -67,7 +65,7 @@ class LayerCache:
 
     def __init__(self, shape: tuple[int, int], *, window: int | None, device: torch.device, dtype: torch.dtype) -> None:
         num_heads, head_dim = shape
-        room = _FIRST_ROOM if window is None else window + _SLACK
+        room = 0 if window is None else window + _SLACK
         self.window = window
         self.length = 0
         self._start = 0  # the position that the buffer begins with
@@ -98,7 +96,7 @@ class LayerCache:
     def growth(self, length: int, *, is_exact: bool = False) -> int:
         """Return how many positions of room `length` tokens in a full layer need beyond what there is, or some more."""
         room = self._values_HCK.shape[1]
-        return 0 if length <= room else max(length, 0 if is_exact else room + room // 2) - room
+        return 0 if length <= room else max(length, 0 if is_exact else max(room + room // 2, _FIRST_ROOM)) - room
 
     def grow(self, count: int) -> None:
         """Make room for as many positions more."""
@@ -155,7 +153,8 @@ class LayerCache:
         Raises:
             ValueError: if it holds too few tokens, or too many.
         """
-        kept = self._copy(0)
+        kept = copy.copy(self)
+        kept.marked = {}
         kept.restore(mark, num_held)
         self.marked[mark] = kept
 
@@ -285,7 +284,7 @@ class KVCache:
                     layer.restore_mark(mark, next(pieces, -1))
         self._count(self._num_bytes)
 
-    def buffers(self) -> list[NDArray[np.uint8]]:
+    def buffers(self) -> list[memoryview]:
         """Return the memory of what was seen, on the CPU: keys and values, layer by layer, then those of marks."""
         return [_bytes_of(tensor) for layer in self._saved() for tensor in layer.held]
 
@@ -324,6 +323,6 @@ def _moved(buffer: Tensor, kept: slice, *, dim: int, room: int) -> Tensor:
     return moved
 
 
-def _bytes_of(tensor: Tensor) -> NDArray[np.uint8]:
-    found: NDArray[np.uint8] = tensor.view(torch.uint8).numpy()
-    return found.reshape(-1)
+def _bytes_of(tensor: Tensor) -> memoryview:
+    view: memoryview = tensor.reshape(-1).view(torch.uint8).numpy().data
+    return view

@@ -42,6 +42,7 @@ def load(
     threads: int | None = None,
     uses_kernels: bool | None = None,
     progress: Progress | None = None,
+    cache_tokens: int | None = None,
     candidates: Iterable[Library] | None = None,
 ) -> Loaded:
     """Load the checkpoint in `folder`; see TorchEngine.open.
@@ -59,12 +60,14 @@ def load(
         raise EngineError("; ".join(["the compiled kernels cannot run this model", *choice.refused]))
     with checkpoint.reporting(progress, checkpoint.num_bytes):
         if choice.library is not None:
-            return Loaded(_kernel_model(checkpoint, choice.library, threads), choice.refused)
+            return Loaded(_kernel_model(checkpoint, choice.library, threads, cache_tokens), choice.refused)
         dtype = dtype or _fitting_dtype(checkpoint.config)
         form = form or experts.fitting_form(checkpoint.config, is_packed=checkpoint.is_packed)
         if torch.device(device).type == "cpu":
             check_room(_torch_bytes(checkpoint, dtype, form), available_bytes())
-        model = Transformer(checkpoint.config, checkpoint, device=device, dtype=dtype, form=form)
+        model = Transformer(
+            checkpoint.config, checkpoint, device=device, dtype=dtype, form=form, cache_tokens=cache_tokens
+        )
         return Loaded(model, (*choice.refused, SLOW) if choice.refused else ())
 
 
@@ -91,11 +94,13 @@ def _choice(checkpoint: Checkpoint, candidates: Iterable[Library] | None) -> Cho
     return choice
 
 
-def _kernel_model(checkpoint: Checkpoint, library: Library, threads: int | None) -> KernelModel:
+def _kernel_model(
+    checkpoint: Checkpoint, library: Library, threads: int | None, cache_tokens: int | None
+) -> KernelModel:
     config = checkpoint.config
     form = fitting_form(config)
     check_room(footprint(config, library, form).whole, available_bytes())
-    return KernelModel(config, checkpoint, library=library, form=form, threads=threads)
+    return KernelModel(config, checkpoint, library=library, form=form, threads=threads, cache_tokens=cache_tokens)
 
 
 def _torch_bytes(checkpoint: Checkpoint, dtype: torch.dtype, form: ExpertForm) -> int:

@@ -43,6 +43,7 @@ class Transformer:
         cache_tokens: int | None = None,
     ) -> None:
         self.config, self.device, self.dtype = config, torch.device(device), dtype
+        self.cache_layout = f"tensors of {dtype} on {self.device.type}"
         is_packed = "model.layers.0.mlp.experts.gate_up_proj_blocks" in tensors
         form = form or experts.fitting_form(config, is_packed=is_packed)
         placed = _Placed(tensors, self.device, dtype)

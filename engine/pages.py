@@ -78,9 +78,9 @@ class PagePool:
         """Return where a page begins."""
         return self._addresses[page]
 
-    def memory(self, page: int) -> NDArray[np.uint8]:
+    def memory(self, page: int) -> memoryview:
         """Return the bytes of a page; they are valid for as long as the page is in use."""
-        return np.ctypeslib.as_array((ctypes.c_uint8 * self.page_bytes).from_address(self._addresses[page]))
+        return memoryview((ctypes.c_uint8 * self.page_bytes).from_address(self._addresses[page])).cast("B")
 
     def _grow(self) -> None:
         count = min(_SLAB, self.limit - len(self._addresses))
@@ -187,7 +187,11 @@ class PagedCache:
 
         Raises:
             OutOfMemory: if there are not enough; `free` those taken.
+            ValueError: if there is no such sequence.
         """
+        pieces = outline.pieces
+        if pieces != sorted(set(pieces)) or (pieces and pieces[-1] >= _pages(outline.length)):
+            raise ValueError(f"a sequence of {outline.length} tokens cannot have the pages {pieces}")
         for mark, is_anchor in outline.marks:
             self._marks.add(mark, is_anchor=is_anchor)
         self.reserve(outline.length)
@@ -195,7 +199,7 @@ class PagedCache:
             self._sliding[number] = self._pools[1].take()
         self._begin_at(outline.length)
 
-    def buffers(self) -> list[NDArray[np.uint8]]:
+    def buffers(self) -> list[memoryview]:
         """Return the memory of what was seen: the pages of full layers, then the pieces of the outline."""
         full, sliding = self._pools
         held = [full.memory(page) for page in self._full[: _pages(self.length)]]

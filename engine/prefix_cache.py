@@ -21,10 +21,11 @@ _WORTH = 4 * STRIDE  # tokens to see again that are worth a mark, or to wait for
 
 
 class Seen(Generic[C]):
-    """A sequence and its cache, which has seen the first of its ids. `ids` may still grow."""
+    """A sequence and its cache, which has seen the first of its ids. `ids` may still grow beyond the `num_given`."""
 
     def __init__(self, ids: Sequence[int], cache: C | None = None) -> None:
         self.cache = cache
+        self.num_given = len(ids)
         self._ids = ids
         self._array = np.array(ids, dtype=np.int32)
 
@@ -109,7 +110,7 @@ class PrefixCache(Generic[C]):
             place = shared - shared % STRIDE
             if place > parting:
                 parting, leader = place, None
-            if place == parting and seen.length < place:
+            if place == parting and seen.length < place <= seen.num_given:
                 leader = seen
         is_worth_it = parting - length >= _WORTH
         return Match(

@@ -10,13 +10,13 @@ reading the same beginning. If memory runs out, kept prefixes are let go, then a
 reader is late, or else the one that came last. It sees its ids again later. So the first of all always goes on.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
 from torch import Tensor
 
-from ostinato.engine.batch import C, Model, OutOfMemory, Work
+from ostinato.engine.batch import C, Model, Outline, OutOfMemory, Work
 from ostinato.engine.generation import Generation
 from ostinato.engine.interface import EngineError
 from ostinato.engine.marks import BACK
@@ -92,6 +92,38 @@ class Scheduler(Generic[C]):
             for (served, work), logits in zip(works, found, strict=True):
                 self._take(served, work, logits)
             return
+
+    def branch(self, ids: Sequence[int]) -> C | None:
+        """Return a cache of the longest beginning of `ids` that was seen, for the caller to free; None if none was.
+
+        Raises:
+            OutOfMemory: if there is no room for it.
+        """
+        match = self._prefixes.find(Seen([*ids, 0]), [served.seen for served in self._served.values()])
+        if match.seen is None or match.seen.cache is None:
+            return None
+        return match.seen.cache.branch(match.length)
+
+    def restore(self, outline: Outline) -> C:
+        """Return a cache whose buffers are to be filled, for the caller to `keep` or free.
+
+        Raises:
+            OutOfMemory: if there is no room for it, though all that was kept is let go.
+            ValueError: if there is no such cache.
+        """
+        while True:
+            cache = self._model.new_cache()
+            try:
+                cache.restore(outline)
+                return cache
+            except OutOfMemory:
+                cache.free()
+                if not self._prefixes.drop_oldest():
+                    raise
+
+    def keep(self, ids: Sequence[int], cache: C) -> None:
+        """Keep a cache that has seen `ids` for the prompts that begin with them."""
+        self._prefixes.keep(Seen(ids, cache))
 
     @property
     def held_tokens(self) -> int:

@@ -9,18 +9,22 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 
 from ostinato.engine.batch import Model
-from ostinato.engine.checkpoint import Progress
+from ostinato.engine.cache_saver import CacheSaver
+from ostinato.engine.checkpoint import Checkpoint, Progress
 from ostinato.engine.experts import ExpertForm
 from ostinato.engine.generation import Generation
 from ostinato.engine.interface import Constraint, EngineError, Sampling, TokenLogprob, Usage
 from ostinato.engine.loading import load
 from ostinato.engine.scheduler import Scheduler
+
+T = TypeVar("T")
 
 _AHEAD = 2  # ids computed before they are asked for
 
@@ -29,13 +33,21 @@ class TorchEngine:
     """Continues ids with a model of weights.
 
     `threads` sets how many cores are used; None leaves that to torch, or takes all for the compiled kernels. Small
-    models are fastest with one. `notices` are what the user should know of how the model runs.
+    models are fastest with one. `notices` are what the user should know of how the model runs; the `fingerprint` tells
+    its weights from others.
     """
 
     def __init__(
-        self, model: Model[Any], *, name: str = "torch", threads: int | None = None, notices: Sequence[str] = ()
+        self,
+        model: Model[Any],
+        *,
+        name: str = "torch",
+        threads: int | None = None,
+        notices: Sequence[str] = (),
+        fingerprint: str = "",
     ) -> None:
         self.name = name
+        self._fingerprint = fingerprint
         self.notices = tuple(notices)
         self.vocab_size = model.config.vocab_size
         self.context_length = model.config.context_length
@@ -54,12 +66,15 @@ class TorchEngine:
         threads: int | None = None,
         uses_kernels: bool | None = None,
         progress: Progress | None = None,
+        cache_tokens: int | None = None,
     ) -> Self:
         """Load the checkpoint in `folder`, of either layout.
 
         On a CPU the compiled kernels are used where they were built and take the model's shape; `uses_kernels` False
         is torch alone, True insists. By size, `dtype` None chooses float32 or bfloat16 for torch, and `form` None how
         it holds the experts. `progress` hears how many bytes were read, of how many, from the threads that read.
+        `cache_tokens` limits the keys and values of all sequences together, those kept for later prompts included;
+        None is what half of the memory holds that the weights leave.
 
         Raises:
             CheckpointError: if there is none, or it cannot be used.
@@ -73,8 +88,10 @@ class TorchEngine:
             threads=threads,
             uses_kernels=uses_kernels,
             progress=progress,
+            cache_tokens=cache_tokens,
         )
-        return cls(model, name=Path(folder).name, threads=threads, notices=notices)
+        fingerprint = Checkpoint.open(folder).fingerprint()
+        return cls(model, name=Path(folder).name, threads=threads, notices=notices, fingerprint=fingerprint)
 
     def stream(
         self,
@@ -102,6 +119,25 @@ class TorchEngine:
 
         return TorchStream(self._worker, begin, Usage(prompt=len(ids)))
 
+    async def save_cache(self, ids: Sequence[int], path: Path | str) -> int:
+        """Write the keys and values of the longest beginning of `ids` that is in memory; return how many ids it has.
+
+        Streams go on meanwhile. For gpt-oss-20b it is 25 KB a token, and some MB for where the conversation can be
+        rewound to. The file appears when it is whole, and is for `load_cache` on the same weights.
+
+        Raises:
+            EngineError: if nothing of `ids` is in memory, or the file cannot be written.
+        """
+        return await asyncio.to_thread(self._saver.save, ids, Path(path))
+
+    async def load_cache(self, path: Path | str) -> int:
+        """Read what `save_cache` wrote; prompts that begin with these ids go on from there. Return how many there are.
+
+        Raises:
+            EngineError: if the file cannot be read, is damaged or of another model, or does not fit the memory.
+        """
+        return await asyncio.to_thread(self._saver.load, Path(path))
+
     @property
     def has_kernels(self) -> bool:
         """Whether compiled kernels compute; `backend` is their kind (`amx`, `avx2`, …), or `torch`."""
@@ -111,6 +147,12 @@ class TorchEngine:
     def held_tokens(self) -> int:
         """Count the tokens whose keys and values are in memory: those of streams, and what is kept for the next."""
         return self._worker.held_tokens
+
+    @property
+    def _saver(self) -> CacheSaver:
+        if self._model is None:
+            raise EngineError(f"engine {self.name!r} is closed; open another")
+        return CacheSaver(self._worker, self._model, fingerprint=self._fingerprint)
 
     async def aclose(self) -> None:
         """Free the model once the step at work is done; streams still open then fail."""
@@ -245,6 +287,26 @@ class _Worker:
             stream.ahead += change
             self._condition.notify()
 
+    def call(self, action: "Callable[[Scheduler[Any]], T]") -> T:
+        """Let the thread do something between two steps; return, or raise, what came of it.
+
+        Raises:
+            EngineError: if the engine is closed.
+        """
+        future: Future[T] = Future()
+
+        def order() -> None:
+            try:
+                future.set_result(action(self._scheduler))
+            except Exception as error:
+                future.set_exception(error)
+
+        with self._condition:
+            if self._is_closed:
+                raise EngineError("the engine was closed meanwhile; open another")
+            self._order(order)
+        return future.result()
+
     def close(self) -> None:
         """End the thread after the step at work."""
         with self._condition:
@@ -323,4 +385,5 @@ class _Worker:
         if stream in self._streams:
             self._streams.remove(stream)
         if stream.generation is not None:
+            self._scheduler.failures.pop(stream.generation, None)
             self._scheduler.remove(stream.generation)

@@ -36,6 +36,7 @@ class KernelModel:
     """
 
     most_ids = 512  # in a step
+    cache_layout = f"pages of {PAGE} tokens in bfloat16"
 
     def __init__(
         self,
