@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ostinato.engine.batch import C
 
+_FIRST = 1024  # ids that are compared first; then as many again, and so on
 STRIDE = 32  # places at which prompts part are rounded down to it, so that a cache shares whole pages there
 _WORTH = 4 * STRIDE  # tokens to see again that are worth a mark, or to wait for
 
@@ -100,7 +101,8 @@ class PrefixCache(Generic[C]):
         """
         ids = wanted.array[:-1]
         length, parting, found, leader = 0, 0, None, None
-        for seen in [*reversed(self._kept), *live]:
+        # The sequence that the prompt goes on from is looked at first: it is the long one whose last id fits.
+        for seen in sorted([*reversed(self._kept), *live], key=lambda seen: _promise(ids, seen.array), reverse=True):
             shared = _shared_length(ids, seen.array, above=length) if seen.cache is not None else 0
             if seen.cache is None or shared <= length:
                 continue
@@ -146,11 +148,22 @@ class PrefixCache(Generic[C]):
             pass
 
 
+def _promise(ids: NDArray[np.int32], seen: NDArray[np.int32]) -> int:
+    """Return the length of a sequence that seems to be a beginning of `ids`, else 0."""
+    size = seen.size
+    return size if 0 < size <= ids.size and ids[size - 1] == seen[size - 1] else 0
+
+
 def _shared_length(first: NDArray[np.int32], second: NDArray[np.int32], *, above: int) -> int:
     """Return how many ids are the same from the front; 0 if it is no more than `above`."""
     size = min(first.size, second.size)
     if size <= above or first[above] != second[above]:
         return 0
-    differs = first[:size] != second[:size]
-    place = int(differs.argmax())
-    return place if differs[place] else size
+    begin, end = 0, min(size, _FIRST)
+    while begin < size:
+        differs = first[begin:end] != second[begin:end]
+        place = int(differs.argmax())
+        if differs[place]:
+            return begin + place
+        begin, end = end, min(size, 2 * end)
+    return size
