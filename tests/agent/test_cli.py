@@ -317,7 +317,9 @@ def test_help_and_version_say_what_they_should(run: Run) -> None:
     assert "build" in run("sandbox", "--help").out
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["run", "--help"], ["pull", "--help"], ["engine", "bench", "--help"]]
+)
 def test_help_loads_nothing_heavy(arguments: list[str], environment: dict[str, str]) -> None:
     program = (
         "import sys\n"
