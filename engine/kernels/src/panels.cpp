@@ -1,7 +1,7 @@
 #include "panels.h"
 
 #include <algorithm>
-#include <cmath>
+#include <vector>
 
 namespace ostinato {
 
@@ -15,18 +15,24 @@ void pack_bfloat16(const uint16_t* source, int rows, int inputs, uint8_t* panel)
 }
 
 void pack_int8(const uint16_t* source, int rows, int inputs, uint8_t* panel, float* scales) {
+    constexpr float kWhole = 12582912.0f;  // 1.5 * 2^23: a sum with it has the nearest whole number as its lowest bits
     std::memset(panel, kOffset, panel_bytes(Form::kInt8, inputs));
     std::fill(scales, scales + kRows, 0.0f);
+    std::vector<uint8_t> bytes(round_up(inputs, 4), kOffset);
     for (int row = 0; row < rows; ++row) {
         const uint16_t* values = source + static_cast<size_t>(row) * inputs;
-        float largest = 0.0f;
-        for (int i = 0; i < inputs; ++i) largest = std::max(largest, std::fabs(from_bfloat16(values[i])));
+        uint16_t most = 0;  // magnitudes are ordered as their bits are
+        for (int i = 0; i < inputs; ++i) most = std::max(most, static_cast<uint16_t>(values[i] & 0x7fff));
+        const float largest = from_bfloat16(most), inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
         scales[row] = largest / 127.0f;
-        const float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
         for (int i = 0; i < inputs; ++i) {
-            const int rounded = static_cast<int>(std::nearbyint(from_bfloat16(values[i]) * inverse));
-            panel[(static_cast<size_t>(i / 4) * kRows + row) * 4 + i % 4] = static_cast<uint8_t>(rounded + kOffset);
+            const float sum = from_bfloat16(values[i]) * inverse + kWhole;
+            uint32_t bits;
+            std::memcpy(&bits, &sum, 4);
+            bytes[i] = static_cast<uint8_t>(bits + kOffset);
         }
+        for (int i = 0; i < inputs; i += 4)
+            std::memcpy(panel + (static_cast<size_t>(i / 4) * kRows + row) * 4, bytes.data() + i, 4);
     }
 }
 
