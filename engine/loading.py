@@ -1,7 +1,7 @@
 """Loading: from the folder of a checkpoint to a model in memory, in compiled kernels where they can run it."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,13 +17,13 @@ from ostinato.engine.kernels.footprint import footprint
 from ostinato.engine.kernels.library import Form, Library
 from ostinato.engine.kernels.memory import available_bytes
 from ostinato.engine.kernels.model import KernelModel, can_run
+from ostinato.engine.kernels.plan import check_room, fitting_places, forecast
 from ostinato.engine.layouts import tensor_shapes
 from ostinato.engine.model import Transformer
 from ostinato.engine.self_test import Choice, sound_library
 
 SLOW = "the engine runs on torch alone, slower"
 _WIDE_LIMIT = 2**28  # weights outside the experts up to which float32 is used: 1 GiB
-_WORKING = 2**29  # bytes to compute in, and for the keys and values of some thousand tokens
 
 
 class Loaded(NamedTuple):
@@ -41,8 +41,10 @@ def load(
     form: ExpertForm | None = None,
     threads: int | None = None,
     uses_kernels: bool | None = None,
+    expert_memory: int | None = None,
     progress: Progress | None = None,
     cache_tokens: int | None = None,
+    on_notice: Callable[[str], None] | None = None,
     candidates: Iterable[Library] | None = None,
 ) -> Loaded:
     """Load the checkpoint in `folder`; see TorchEngine.open.
@@ -58,30 +60,21 @@ def load(
     choice = _choice(checkpoint, candidates) if may else Choice(library=None)
     if choice.library is None and uses_kernels:
         raise EngineError("; ".join(["the compiled kernels cannot run this model", *choice.refused]))
-    with checkpoint.reporting(progress, checkpoint.num_bytes):
-        if choice.library is not None:
-            return Loaded(_kernel_model(checkpoint, choice.library, threads, cache_tokens), choice.refused)
-        dtype = dtype or _fitting_dtype(checkpoint.config)
-        form = form or experts.fitting_form(checkpoint.config, is_packed=checkpoint.is_packed)
-        if torch.device(device).type == "cpu":
-            check_room(_torch_bytes(checkpoint, dtype, form), available_bytes())
-        model = Transformer(
-            checkpoint.config, checkpoint, device=device, dtype=dtype, form=form, cache_tokens=cache_tokens
+    if choice.library is not None:
+        model = _kernel_model(
+            checkpoint,
+            choice.library,
+            threads=threads,
+            cache_tokens=cache_tokens,
+            expert_memory=expert_memory,
+            progress=progress,
+            on_notice=on_notice,
         )
-        return Loaded(model, (*choice.refused, SLOW) if choice.refused else ())
-
-
-def check_room(needed: int, available: int) -> None:
-    """Refuse a model before anything is read.
-
-    Raises:
-        EngineError: if its weights and what it computes in do not fit.
-    """
-    if needed + _WORKING > available:
-        raise EngineError(
-            f"the model needs {(needed + _WORKING) / 1e9:.1f} GB of memory and {available / 1e9:.1f} GB are available; "
-            "close other programs, take a smaller model, or use a machine with more memory"
-        )
+        return Loaded(model, choice.refused)
+    slow = _transformer(
+        checkpoint, torch.device(device), dtype=dtype, form=form, cache_tokens=cache_tokens, progress=progress
+    )
+    return Loaded(slow, (*choice.refused, SLOW) if choice.refused else ())
 
 
 def _choice(checkpoint: Checkpoint, candidates: Iterable[Library] | None) -> Choice:
@@ -95,12 +88,52 @@ def _choice(checkpoint: Checkpoint, candidates: Iterable[Library] | None) -> Cho
 
 
 def _kernel_model(
-    checkpoint: Checkpoint, library: Library, threads: int | None, cache_tokens: int | None
+    checkpoint: Checkpoint,
+    library: Library,
+    *,
+    threads: int | None,
+    cache_tokens: int | None,
+    expert_memory: int | None,
+    progress: Progress | None,
+    on_notice: Callable[[str], None] | None,
 ) -> KernelModel:
     config = checkpoint.config
     form = fitting_form(config)
-    check_room(footprint(config, library, form).whole, available_bytes())
-    return KernelModel(config, checkpoint, library=library, form=form, threads=threads, cache_tokens=cache_tokens)
+    counted = footprint(config, library, form)
+    places = fitting_places(config, counted, available=available_bytes(), expert_memory=expert_memory)
+    total = checkpoint.num_bytes
+    if places is not None:
+        total -= sum(checkpoint.stored(name).num_bytes for name in checkpoint if name.endswith(("_blocks", "_scales")))
+        if on_notice is not None:
+            on_notice(forecast(checkpoint, counted, places))
+    with checkpoint.reporting(progress, total):
+        return KernelModel(
+            config,
+            checkpoint,
+            library=library,
+            form=form,
+            threads=threads,
+            cache_tokens=cache_tokens,
+            expert_places=places,
+        )
+
+
+def _transformer(
+    checkpoint: Checkpoint,
+    device: torch.device,
+    *,
+    dtype: torch.dtype | None,
+    form: ExpertForm | None,
+    cache_tokens: int | None,
+    progress: Progress | None,
+) -> Transformer:
+    config = checkpoint.config
+    dtype = dtype or _fitting_dtype(config)
+    form = form or experts.fitting_form(config, is_packed=checkpoint.is_packed)
+    if device.type == "cpu":
+        check_room(_torch_bytes(checkpoint, dtype, form), available_bytes())
+    with checkpoint.reporting(progress, checkpoint.num_bytes):
+        return Transformer(config, checkpoint, device=device, dtype=dtype, form=form, cache_tokens=cache_tokens)
 
 
 def _torch_bytes(checkpoint: Checkpoint, dtype: torch.dtype, form: ExpertForm) -> int:

@@ -58,6 +58,10 @@ class StoredTensor:
         """
         self.file.read_into(buffer, self.begin)
 
+    def forget(self) -> None:
+        """Ask the system to drop what it keeps of these bytes in memory."""
+        self.file.forget(self.begin, self.num_bytes)
+
 
 class TensorFile(Mapping[str, StoredTensor]):
     """The tensors of a safetensors file by their names. Any number of threads may read.
@@ -99,6 +103,11 @@ class TensorFile(Mapping[str, StoredTensor]):
             done += count
         if self.on_read is not None:
             self.on_read(done)
+
+    def forget(self, begin: int, size: int) -> None:
+        """Ask the system to drop what it keeps in memory of `size` bytes; see StoredTensor."""
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._file.fileno(), begin, size, os.POSIX_FADV_DONTNEED)
 
     def _read(self, buffer: memoryview, begin: int) -> int:
         if hasattr(os, "preadv"):

@@ -65,16 +65,21 @@ class TorchEngine:
         form: ExpertForm | None = None,
         threads: int | None = None,
         uses_kernels: bool | None = None,
+        expert_memory: int | None = None,
         progress: Progress | None = None,
         cache_tokens: int | None = None,
+        on_notice: Callable[[str], None] | None = None,
     ) -> Self:
         """Load the checkpoint in `folder`, of either layout.
 
         On a CPU the compiled kernels are used where they were built and take the model's shape; `uses_kernels` False
         is torch alone, True insists. By size, `dtype` None chooses float32 or bfloat16 for torch, and `form` None how
-        it holds the experts. `progress` hears how many bytes were read, of how many, from the threads that read.
-        `cache_tokens` limits the keys and values of all sequences together, those kept for later prompts included;
-        None is what half of the memory holds that the weights leave.
+        it holds the experts. `cache_tokens` limits the keys and values of all sequences together, those kept for later
+        prompts included; None is what half of the memory holds that the weights leave.
+
+        Experts that the memory does not hold are read as they are asked for; `on_notice` hears, before anything is
+        loaded, how fast that can be. `expert_memory` is the most bytes that they may take, None as many as there are.
+        `progress` hears how many bytes were read, of how many, from the threads that read.
 
         Raises:
             CheckpointError: if there is none, or it cannot be used.
@@ -87,8 +92,10 @@ class TorchEngine:
             form=form,
             threads=threads,
             uses_kernels=uses_kernels,
+            expert_memory=expert_memory,
             progress=progress,
             cache_tokens=cache_tokens,
+            on_notice=on_notice,
         )
         fingerprint = Checkpoint.open(folder).fingerprint()
         return cls(model, name=Path(folder).name, threads=threads, notices=notices, fingerprint=fingerprint)

@@ -51,6 +51,9 @@ class Matrix(Structure):
     )
 
 
+Fetch = ctypes.CFUNCTYPE(None, c_int32, POINTER(c_int32), c_int32)  # ostinato_fetch
+
+
 class Layer(Structure):
     """ostinato_layer."""
 
@@ -65,6 +68,7 @@ class Layer(Structure):
         ("router_bias", c_void_p),
         ("gate_up", Matrix),
         ("down", Matrix),
+        ("places", c_void_p),
     )
 
 
@@ -78,6 +82,8 @@ class Weights(Structure):
         ("head", Matrix),
         ("cosines", c_void_p),
         ("sines", c_void_p),
+        ("fetch", Fetch),
+        ("places", c_int32),
     )
 
 

@@ -20,6 +20,7 @@ from ostinato.engine.pages import PAGE, PagedCache, PagePool
 
 _MOST_GROUP = 16  # queries per key that the kernels take
 _LEFT = 2**28  # bytes that are never taken: 256 MiB
+_MOST_IDS_ON_DEMAND = 2048  # in a step that may read nearly all experts: the more ids, the more they are shared by
 
 
 def can_run(config: ModelConfig, *, is_packed: bool) -> bool:
@@ -33,9 +34,10 @@ class KernelModel:
     """The weights, packed, and the memory for keys and values: room for `cache_tokens` tokens of all sequences.
 
     `cache_tokens` None is what half of the memory holds that the weights leave. It is taken as it is needed.
+    `expert_places` None holds all experts; else that many are in memory at a time, and `store` brings them.
+    `most_ids` is how many ids a step should have at most.
     """
 
-    most_ids = 512  # in a step
     cache_layout = f"pages of {PAGE} tokens in bfloat16"
 
     def __init__(
@@ -47,13 +49,16 @@ class KernelModel:
         form: Form,
         threads: int | None = None,
         cache_tokens: int | None = None,
+        expert_places: int | None = None,
     ) -> None:
         self.config = config
         self.device = torch.device("cpu")
         self.backend = library.kind
         self._library = library
         threads = threads or os.cpu_count() or 1
-        self._weights = PackedWeights(checkpoint, library=library, form=form)
+        self._weights = PackedWeights(checkpoint, library=library, form=form, expert_places=expert_places)
+        self.store = self._weights.store
+        self.most_ids = 512 if self.store is None else _MOST_IDS_ON_DEMAND
         self._handle: int | None = library.open(self._weights.c_weights, threads)
         layer_bytes = library.page_bytes(self._weights.c_weights.shape)
         num_sliding = sum(config.window(layer) is not None for layer in range(config.num_layers))
@@ -75,6 +80,7 @@ class KernelModel:
 
         Raises:
             OutOfMemory: if the memory for keys and values is used up; no sequence has then moved.
+            CheckpointError: if an expert could not be read that was not in memory; no sequence has then moved.
         """
         for work in works:
             work.cache.reach(work.cache.length + len(work.ids))
@@ -105,6 +111,8 @@ class KernelModel:
         if self._handle is not None:
             self._library.close(self._handle)
             self._handle = None
+            if self.store is not None:
+                self.store.close()
 
     def _step(self, chunks: "ctypes.Array[Chunk]", rows: NDArray[np.int32], only: Sequence[int] | None) -> Tensor:
         wanted = None if only is None else np.array(only, dtype=np.int32)
@@ -121,6 +129,8 @@ class KernelModel:
             0 if wanted is None else len(wanted),
             logits.data_ptr(),
         )
+        if self.store is not None:
+            self.store.check()
         return logits
 
 

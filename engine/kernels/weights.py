@@ -13,8 +13,9 @@ from torch import Tensor
 from ostinato.engine.checkpoint import Checkpoint
 from ostinato.engine.config import ModelConfig
 from ostinato.engine.kernels.embedding import Embedding
+from ostinato.engine.kernels.expert_store import ExpertStore
 from ostinato.engine.kernels.footprint import footprint, matrix_bytes
-from ostinato.engine.kernels.library import ROWS, Form, Layer, Library, Matrix, Shape, Weights
+from ostinato.engine.kernels.library import ROWS, Fetch, Form, Layer, Library, Matrix, Shape, Weights
 from ostinato.engine.kernels.loader import Loader
 from ostinato.engine.kernels.memory import Arena
 from ostinato.engine.mxfp4 import GROUP
@@ -26,17 +27,23 @@ _PREFETCHED = 65_536  # bytes after a matrix that may be fetched, not used
 class PackedWeights:
     """The weights of a model in the kernels' memory. `c_weights` stays valid as long as this lives.
 
+    `expert_places` None holds all experts; else that many have a place, and the others are read when they are asked.
+
     Raises:
         CheckpointError: if a file cannot be read, or holds numbers that cannot be weights.
         EngineError: if the system gives no memory.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, library: Library, form: Form) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, *, library: Library, form: Form, expert_places: int | None = None
+    ) -> None:
         self._checkpoint, self._library, self._form = checkpoint, library, form
         self._config = checkpoint.config
         self._kept: list[object] = []
         counted = footprint(self._config, library, form)
-        self._arena = Arena(counted.panels + counted.num_experts * counted.expert + _PREFETCHED)
+        places = counted.num_experts if expert_places is None else expert_places
+        self._arena = Arena(counted.panels + places * counted.expert + _PREFETCHED)
+        self.store = None if expert_places is None else ExpertStore(checkpoint, library, self._arena, places=places)
         self._loader = Loader(library)
         self._layers = (Layer * self._config.num_layers)(*map(self._layer, range(self._config.num_layers)))
         self.c_weights = self._weights()
@@ -45,7 +52,7 @@ class PackedWeights:
         self._loader.run()
 
     def _weights(self) -> Weights:
-        config = self._config
+        config, store = self._config, self.store
         cosines, sines = rotation(config.rope, config.head_dim, torch.arange(config.context_length))
         return Weights(
             shape=_shape(config),
@@ -54,10 +61,12 @@ class PackedWeights:
             head=self._dense(["lm_head.weight"], bias=None),
             cosines=self._address(cosines),
             sines=self._address(sines),
+            fetch=Fetch() if store is None else store.fetch,
+            places=0 if store is None else store.places,
         )
 
     def _layer(self, index: int) -> Layer:
-        prefix = f"model.layers.{index}."
+        store, prefix = self.store, f"model.layers.{index}."
         attention = f"{prefix}self_attn."
         return Layer(
             slides=self._config.window(index) is not None,
@@ -70,8 +79,9 @@ class PackedWeights:
             experts_norm=self._floats([f"{prefix}post_attention_layernorm.weight"]),
             router=self._floats([f"{prefix}mlp.router.weight"]),
             router_bias=self._floats([f"{prefix}mlp.router.bias"]),
-            gate_up=self._experts(f"{prefix}mlp.experts.gate_up_proj"),
-            down=self._experts(f"{prefix}mlp.experts.down_proj"),
+            gate_up=self._experts(f"{prefix}mlp.experts.gate_up_proj", None if store is None else store.gate_up),
+            down=self._experts(f"{prefix}mlp.experts.down_proj", None if store is None else store.down),
+            places=None if store is None else store.table[index].ctypes.data,
         )
 
     def _dense(self, names: Sequence[str], bias: Sequence[str] | None) -> Matrix:
@@ -95,13 +105,15 @@ class PackedWeights:
             bias=None if bias is None else self._floats(bias),
         )
 
-    def _experts(self, name: str) -> Matrix:
+    def _experts(self, name: str, panels: int | None) -> Matrix:
+        """Pack the matrices of all experts, or, where `panels` is the place of some, leave them in their file."""
         blocks, scales = self._checkpoint.stored(f"{name}_blocks"), self._checkpoint.stored(f"{name}_scales")
         experts, rows, groups, _ = blocks.shape
         inputs = groups * GROUP
         size = matrix_bytes(self._library, Form.MXFP4, rows, inputs)
-        panels = self._arena.take(experts * size)
-        self._loader.experts(blocks, scales, range(panels, panels + experts * size, size))
+        if panels is None:
+            panels = self._arena.take(experts * size)
+            self._loader.experts(blocks, scales, range(panels, panels + experts * size, size))
         bias = self._floats([f"{name}_bias"])
         return Matrix(form=Form.MXFP4, rows=rows, inputs=inputs, panels=panels, scales=None, bias=bias)
 

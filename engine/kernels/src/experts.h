@@ -3,6 +3,9 @@
 //
 // Down-projections add to the rows of the residual: a member takes a share of the outputs and goes through all experts,
 // so that no two members add to the same number, and always in the same order.
+//
+// Where experts are fetched on demand, only so many at a time are in memory: the batches then go in groups, in the same
+// order, and a group's experts are fetched before it is multiplied.
 
 #pragma once
 
@@ -18,12 +21,12 @@ constexpr int kScored = 8;     // experts that a member scores at a time
 
 class Experts {
    public:
-    Experts(const ostinato_shape& shape, Team& team, std::vector<Scratch>& scratches)
-        : shape_(shape), team_(team), scratches_(scratches), padded_hidden_(round_up(shape.hidden, kInputs)),
-          padded_inner_(round_up(shape.intermediate, kInputs)) {}
+    Experts(const ostinato_weights& weights, Team& team, std::vector<Scratch>& scratches)
+        : shape_(weights.shape), fetch_(weights.fetch), places_(weights.places), team_(team), scratches_(scratches),
+          padded_hidden_(round_up(shape_.hidden, kInputs)), padded_inner_(round_up(shape_.intermediate, kInputs)) {}
 
-    // Add the experts' answers to `x`; `normed` is what they are asked. Both are [rows][hidden].
-    void add(const ostinato_layer& layer, const std::vector<Row>& rows, const float* normed, float* x, int member,
+    // Add the answers of a layer's experts to `x`; `normed` is what they are asked. Both are [rows][hidden].
+    void add(const ostinato_layer& layer, int index, const std::vector<Row>& rows, const float* normed, float* x, int member,
              int& phase) {
         const int count = static_cast<int>(rows.size());
         if (member == 0) {
@@ -36,9 +39,15 @@ class Experts {
         if (member == 0) sort_by_expert(rows);
         team_.barrier();
         share_gathering(normed, phase);
-        share_gates(layer, member, phase);
-        share_packing(phase);
-        share_sums(layer, x, member, phase);
+        for (const Group& group : groups_) {
+            if (fetch_ != nullptr) {
+                if (member == 0) fetch(layer, index, group);
+                team_.barrier();
+            }
+            share_gates(layer, group, member, phase);
+            share_packing(group, phase);
+            share_sums(layer, group, x, member, phase);
+        }
     }
 
    private:
@@ -48,11 +57,15 @@ class Experts {
     };
 
     struct Batch {  // the tokens of an expert, of one kind
-        int expert;
+        int expert, place;  // where its panels stand among those of the layer
         bool is_exact;
         int begin;  // of their slots
         std::vector<Slot> slots;
         int count() const { return static_cast<int>(slots.size()); }
+    };
+
+    struct Group {  // batches whose experts are in memory together, and their exact slots
+        int begin, end, first_exact, last_exact;
     };
 
     static bool is_exact(const Row& row) { return row.is_exact || !kHasTiles; }
@@ -91,7 +104,7 @@ class Experts {
     void sort_by_expert(const std::vector<Row>& rows) {
         std::vector<Batch> sorted[2];
         for (int kind = 0; kind < 2; ++kind)
-            for (int expert = 0; expert < shape_.experts; ++expert) sorted[kind].push_back({expert, kind == 0, 0, {}});
+            for (int expert = 0; expert < shape_.experts; ++expert) sorted[kind].push_back({expert, expert, kind == 0, 0, {}});
         for (size_t row = 0; row < rows.size(); ++row) {
             choose(static_cast<int>(row));
             for (int i = 0; i < shape_.chosen; ++i) {
@@ -111,10 +124,30 @@ class Experts {
                 batches_.push_back(std::move(batch));
             }
         }
+        group_batches();
         activated_.need(static_cast<size_t>(num_exact_) * shape_.intermediate);
         answered_.begin(Form::kMxfp4, num_exact_, num_exact_, shape_.intermediate);
         tiled_in_.need(static_cast<size_t>(num_slots_ + 16) * padded_hidden_);
         tiled_inner_.need(static_cast<size_t>(num_slots_ + 16) * padded_inner_);
+    }
+
+    void group_batches() {
+        const int count = static_cast<int>(batches_.size()), most = fetch_ != nullptr ? places_ : std::max(1, count);
+        const auto exact_before = [&](int batch) {
+            return batch < count ? std::min(num_exact_, batches_[batch].begin) : num_exact_;
+        };
+        groups_.clear();
+        for (int begin = 0; begin < count; begin += most) {
+            const int end = std::min(count, begin + most);
+            groups_.push_back({begin, end, exact_before(begin), exact_before(end)});
+        }
+    }
+
+    void fetch(const ostinato_layer& layer, int index, const Group& group) {
+        wanted_.clear();
+        for (int batch = group.begin; batch < group.end; ++batch) wanted_.push_back(batches_[batch].expert);
+        fetch_(index, wanted_.data(), static_cast<int>(wanted_.size()));
+        for (int batch = group.begin; batch < group.end; ++batch) batches_[batch].place = layer.places[batches_[batch].expert];
     }
 
     void share_gathering(const float* normed, int& phase) {
@@ -128,11 +161,11 @@ class Experts {
         });
     }
 
-    void share_gates(const ostinato_layer& layer, int member, int& phase) {
+    void share_gates(const ostinato_layer& layer, const Group& group, int member, int& phase) {
         const int pairs = num_panels(layer.gate_up.rows) / 2;
-        team_.divide(phase, member, static_cast<int>(batches_.size()) * pairs, kMostPairs, [&](int begin, int end) {
+        team_.divide(phase, member, (group.end - group.begin) * pairs, kMostPairs, [&](int begin, int end) {
             while (begin < end) {
-                const Batch& batch = batches_[begin / pairs];
+                const Batch& batch = batches_[group.begin + begin / pairs];
                 const int first = begin % pairs, last = std::min(pairs, first + end - begin);
                 if (batch.is_exact) gate_few(layer, batch, first, last);
                 else gate_tiles(layer, batch, first, last, scratches_[member]);
@@ -141,16 +174,18 @@ class Experts {
         });
     }
 
-    void share_packing(int& phase) {
-        team_.share(phase, num_exact_, [&](int slot) {
+    void share_packing(const Group& group, int& phase) {
+        team_.share(phase, group.last_exact - group.first_exact, [&](int item) {
+            const int slot = group.first_exact + item;
             answered_.pack(slot, activated_.data() + static_cast<size_t>(slot) * shape_.intermediate);
         });
     }
 
-    void share_sums(const ostinato_layer& layer, float* x, int member, int& phase) {
+    void share_sums(const ostinato_layer& layer, const Group& group, float* x, int member, int& phase) {
         const int pairs = num_panels(layer.down.rows) / 2;
         team_.divide(phase, member, pairs, pairs, [&](int begin, int end) {
-            for (const Batch& batch : batches_) {
+            for (int which = group.begin; which < group.end; ++which) {
+                const Batch& batch = batches_[which];
                 if (batch.is_exact) add_few(layer, batch, x, begin, end);
                 else add_tiles(layer, batch, x, begin, end, scratches_[member]);
             }
@@ -166,9 +201,9 @@ class Experts {
         }
     }
 
-    static const uint8_t* pair_of(const ostinato_matrix& matrix, int expert, int pair) {
+    static const uint8_t* pair_of(const ostinato_matrix& matrix, int place, int pair) {
         const size_t bytes = panel_bytes(Form::kMxfp4, matrix.inputs);
-        return matrix.panels + (static_cast<size_t>(expert) * num_panels(matrix.rows) + pair * 2) * bytes;
+        return matrix.panels + (static_cast<size_t>(place) * num_panels(matrix.rows) + pair * 2) * bytes;
     }
 
     // Multiply pairs of panels of an expert with all tokens of an exact batch; take(first row, which token, 16 sums).
@@ -180,7 +215,7 @@ class Experts {
                 SplitToken tokens[kTokens];
                 for (int t = 0; t < kTokens; ++t) tokens[t] = token(first + t);
                 alignas(64) float sums[2 * kTokens * kRows];
-                mxfp4_product<kTokens>(pair_of(matrix, batch.expert, pair), matrix.inputs, tokens, sums);
+                mxfp4_product<kTokens>(pair_of(matrix, batch.place, pair), matrix.inputs, tokens, sums);
                 for (int which = 0; which < 2; ++which)
                     for (int t = 0; t < kTokens; ++t)
                         take((pair * 2 + which) * kRows, first + t, sums + (which * kTokens + t) * kRows);
@@ -219,7 +254,7 @@ class Experts {
         const int padded = round_up(matrix.inputs, kInputs), tiles = matrix.inputs / 32, groups = (batch.count() + 15) / 16;
         scratch.tiles.need(2 * kStretch * 1024);
         scratch.sums.need(static_cast<size_t>(groups + 1) * 2 * kTile);
-        const uint8_t* packed = pair_of(matrix, batch.expert, pair);
+        const uint8_t* packed = pair_of(matrix, batch.place, pair);
         uint8_t* const unpacked[2] = {scratch.tiles.data(), scratch.tiles.data() + kStretch * 1024};
         const size_t row_bytes = static_cast<size_t>(padded) * 2;
         for (int begin = 0; begin < tiles; begin += kStretch) {
@@ -267,12 +302,16 @@ class Experts {
 #endif
 
     const ostinato_shape& shape_;
+    const ostinato_fetch fetch_;
+    const int places_;
     Team& team_;
     std::vector<Scratch>& scratches_;
     const int padded_hidden_, padded_inner_;
     std::vector<std::pair<float, int>> scores_;   // [rows][experts]: score, expert
     std::vector<std::pair<int, float>> choices_;  // [rows][chosen]: expert, weight
     std::vector<Batch> batches_;
+    std::vector<Group> groups_;
+    std::vector<int32_t> wanted_;
     int num_slots_ = 0, num_exact_ = 0;
     Operand asked_, answered_;  // of exact rows and slots
     Aligned<float> activated_;  // [exact slots][intermediate]

@@ -11,7 +11,7 @@ class Model {
     Model(const ostinato_weights& weights, int threads)
         : weights_(weights), shape_(weights.shape), layers_(weights.layers, weights.layers + weights.shape.layers),
           head_{shape_.head_dim, shape_.query_heads / shape_.kv_heads}, team_(threads), scratches_(team_.size()),
-          experts_(shape_, team_, scratches_) {
+          experts_(weights_, team_, scratches_) {
         int full = 0, sliding = 0;
         for (const auto& layer : layers_) places_.push_back((layer.slides ? sliding : full)++);
     }
@@ -28,7 +28,7 @@ class Model {
             for (size_t layer = 0; layer < layers_.size(); ++layer) {
                 add_attention(layer, member, phase);
                 team_.share(phase, num_rows_, [&](int row) { normed(row, layers_[layer].experts_norm); });
-                experts_.add(layers_[layer], rows_, normed_.data(), x_.data(), member, phase);
+                experts_.add(layers_[layer], static_cast<int>(layer), rows_, normed_.data(), x_.data(), member, phase);
             }
             if (num_rows > 0) read_out(rows, num_rows, only, num_only, logits, member, phase);
         });

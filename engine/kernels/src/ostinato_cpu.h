@@ -26,7 +26,8 @@ typedef struct {
     const float* bias;
 } ostinato_matrix;
 
-/* `gate_up` and `down` hold all experts one after another; their biases too. */
+/* `gate_up` and `down` hold all experts one after another, or, where they are fetched on demand, as many as there are
+ * places, and `places` says at which of them each expert stands. Their biases are those of all experts. */
 typedef struct {
     int32_t slides;
     const float* attention_norm;
@@ -36,7 +37,11 @@ typedef struct {
     const float* router; /* [experts][hidden] */
     const float* router_bias;
     ostinato_matrix gate_up, down;
+    const int32_t* places;
 } ostinato_layer;
+
+/* Bring experts of a layer into memory and write their places; called by the thread that called ostinato_step. */
+typedef void (*ostinato_fetch)(int32_t layer, const int32_t* experts, int32_t count);
 
 typedef struct {
     ostinato_shape shape;
@@ -45,6 +50,8 @@ typedef struct {
     ostinato_matrix head;
     const float* cosines; /* [positions][head_dim / 2] */
     const float* sines;
+    ostinato_fetch fetch; /* null where all experts are in memory */
+    int32_t places;       /* most experts that are fetched at a time */
 } ostinato_weights;
 
 /* What one sequence does in a step: it sees `count` ids from position `begin` on. Pages are those of its full and of its
