@@ -28,13 +28,13 @@ class Activity:
     """Shows what an agent does on `console`."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self.console = console
         self._is_in_line = False
 
     def note(self, text: str) -> None:
         """Show a line of our own."""
         self._end_line()
-        self._console.print(Text(printable(text), style="dim"), soft_wrap=True)
+        self.console.print(Text(printable(text), style="dim"), soft_wrap=True)
 
     def show(self, event: Event) -> None:
         """Show an event."""
@@ -55,18 +55,18 @@ class Activity:
                 self.note(summary(event))
 
     def _stream(self, text: str, *, style: str) -> None:
-        self._console.print(Text(printable(text), style=style), end="", soft_wrap=True)
+        self.console.print(Text(printable(text), style=style), end="", soft_wrap=True)
         self._is_in_line = not text.endswith("\n")
 
     def _end_line(self) -> None:
         if self._is_in_line:
-            self._console.print()
+            self.console.print()
             self._is_in_line = False
 
     def _box(self, text: str, *, title: str, style: str) -> None:
         self._end_line()
         body = Text(_shortened(printable(text)))
-        self._console.print(Panel(body, title=Text(printable(title)), title_align="left", border_style=style))
+        self.console.print(Panel(body, title=Text(printable(title)), title_align="left", border_style=style))
 
 
 def printable(text: str) -> str:

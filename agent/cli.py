@@ -67,6 +67,7 @@ def _run(options: argparse.Namespace) -> int:
             effort=effort,
             sandbox=sandbox,
             budget=Budget(turns=options.max_turns, tokens=options.max_tokens, seconds=options.max_seconds),
+            expert_memory=options.expert_memory,
             temperature=options.temperature,
             seed=options.seed,
             is_constrained=options.grammar,
@@ -167,6 +168,12 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
     run.add_argument("--no-python", action="store_true", help="give the model no Python")
     run.add_argument("--max-turns", type=_COUNT, default=50, metavar="N", help="generations (default: 50)")
     run.add_argument("--max-tokens", type=_COUNT, metavar="N", help="sampled tokens (default: no limit)")
+    run.add_argument(
+        "--expert-memory",
+        type=_GIGABYTES,
+        metavar="GB",
+        help="memory for the experts, the others are read when they are asked (default: what there is)",
+    )
     run.add_argument("--max-seconds", type=_SECONDS, metavar="S", help="time in all (default: no limit)")
     run.add_argument(
         "--max-analysis",
@@ -284,6 +291,7 @@ def _analysis_limit(text: str) -> int | Literal["effort"] | None:
 _COUNT = _number(int, "whole number above 0", lambda number: number > 0)
 _MANY = _number(int, "whole number above 1", lambda number: number > 1)
 _SECONDS = _number(float, "number above 0", lambda number: 0 < number < float("inf"))
+_GIGABYTES = _number(lambda text: int(float(text) * 1e9), "number of gigabytes above 0", lambda number: number > 0)
 _TEMPERATURE = _number(float, "number from 0 to 10", lambda number: 0 <= number <= 10)
 _SEED = _number(int, "whole number from 0 to 2^63 - 1", lambda number: 0 <= number < 2**63)
 

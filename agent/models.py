@@ -1,8 +1,10 @@
 """From the name of a model to its engine and vocabulary."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from ostinato.agent.pulled import is_hub_name, pulled_folder
 from ostinato.agent.settings import Settings
@@ -10,6 +12,9 @@ from ostinato.agent.trajectory import read_trajectory
 from ostinato.engine.interface import CheckpointError, Engine, Sampling
 from ostinato.engine.scripted import ScriptedEngine
 from ostinato.harmony import Tokenizer
+
+Progress: TypeAlias = Callable[[int, int], None]
+OnNotice: TypeAlias = Callable[[str], None]
 
 NANO = "nano"
 REPLAY = "replay:"
@@ -27,13 +32,22 @@ class Model:
     notice: str = ""
 
 
-def load_model(name: str = NANO) -> Model:
+def load_model(
+    name: str = NANO,
+    *,
+    expert_memory: int | None = None,
+    progress: Progress | None = None,
+    on_notice: OnNotice | None = None,
+) -> Model:
     """Load the embedded model `nano`, the checkpoint in a folder, one that was pulled, or `replay:FILE`.
 
     Nothing is downloaded here: `gpt-oss-20b` or `openai/gpt-oss-20b` is what `ostinato pull` fetched before.
 
     A folder without a vocabulary file of its own speaks o200k_harmony, as gpt-oss does. A replay says what the model
     said in a recorded run; its tools are called again.
+
+    Experts that `expert_memory`, in bytes, does not hold are read when they are asked; None is the memory there is.
+    `progress` hears how many bytes of weights were read, of how many, and `on_notice` what is to be known before that.
 
     Raises:
         FileNotFoundError: if there is no such model, folder or file.
@@ -42,7 +56,9 @@ def load_model(name: str = NANO) -> Model:
     """
     if name.startswith(REPLAY):
         return _replay(_path(name.removeprefix(REPLAY)))
-    return _checkpoint(name, checkpoint_folder(name))
+    return _checkpoint(
+        name, checkpoint_folder(name), expert_memory=expert_memory, progress=progress, on_notice=on_notice
+    )
 
 
 def fitting_threads(name: str) -> int | None:
@@ -60,13 +76,21 @@ def checkpoint_folder(name: str) -> Path:
     return nano_folder() if name == NANO else _folder(name)
 
 
-def _checkpoint(name: str, folder: Path) -> Model:
+def _checkpoint(
+    name: str, folder: Path, *, expert_memory: int | None, progress: Progress | None, on_notice: OnNotice | None
+) -> Model:
     from ostinato.engine.torch_engine import TorchEngine  # loads torch, which takes seconds
 
     vocabulary = folder / VOCABULARY
     tokenizer = Tokenizer.from_file(vocabulary) if vocabulary.exists() else Tokenizer.o200k_harmony()
     # The embedded model is trained and evaluated greedily, gpt-oss at 1.
-    engine = TorchEngine.open(folder, threads=fitting_threads(name))
+    engine = TorchEngine.open(
+        folder,
+        threads=fitting_threads(name),
+        expert_memory=expert_memory,
+        progress=progress,
+        on_notice=on_notice,
+    )
     if tokenizer.vocab_size > engine.vocab_size:
         raise CheckpointError(
             f"the model in {folder} has {engine.vocab_size} tokens and the vocabulary {tokenizer.encoding.name!r} "

@@ -20,6 +20,7 @@ from ostinato.agent.budget import Budget, Spent
 from ostinato.agent.effort import BY_EFFORT, Effort
 from ostinato.agent.events import Event, Finished, Reason
 from ostinato.agent.exit_codes import CommandError, ExitCode
+from ostinato.agent.loading import LoadingBar
 from ostinato.agent.models import Model, load_model
 from ostinato.agent.settings import Settings
 from ostinato.agent.trajectory import Trajectory
@@ -41,8 +42,9 @@ _SPENT = {
 class TaskOptions:
     """What `ostinato run` was asked for.
 
-    `sandbox` None is no python tool; `temperature` None is that of the model; `analysis_limit` None is no limit,
-    BY_EFFORT that of the effort; `trajectory` None is a new file in the data folder.
+    `sandbox` None is no python tool; `expert_memory` None gives experts the bytes there are; `temperature` None is that
+    of the model; `analysis_limit` None is no limit, BY_EFFORT that of the effort; `trajectory` None is a new file in
+    the data folder.
     """
 
     task: str
@@ -50,6 +52,7 @@ class TaskOptions:
     effort: Effort
     sandbox: Kind | None
     budget: Budget
+    expert_memory: int | None = None
     temperature: float | None = None
     seed: int | None = None
     is_constrained: bool = True
@@ -130,13 +133,14 @@ async def _prepare(options: TaskOptions, activity: Activity, stack: AsyncExitSta
     """Load the model while the sandbox starts; `stack` closes what was opened."""
     tools: list[PythonTool] = []
     try:
-        async with asyncio.TaskGroup() as group:
-            loading = group.create_task(asyncio.to_thread(_load, options.model))
-            if options.sandbox is not None:
-                sandbox = open_sandbox(options.sandbox, limits=Limits(), on_notice=activity.note)
-                stack.push_async_callback(sandbox.close)
-                group.create_task(sandbox.start())
-                tools.append(PythonTool(sandbox))
+        with LoadingBar(activity.console) as bar:
+            async with asyncio.TaskGroup() as group:
+                loading = group.create_task(asyncio.to_thread(_load, options, bar, activity))
+                if options.sandbox is not None:
+                    sandbox = open_sandbox(options.sandbox, limits=Limits(), on_notice=activity.note)
+                    stack.push_async_callback(sandbox.close)
+                    group.create_task(sandbox.start())
+                    tools.append(PythonTool(sandbox))
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
     where = f"Python in {tools[0].sandbox.kind}" if tools else "no Python"
@@ -146,9 +150,9 @@ async def _prepare(options: TaskOptions, activity: Activity, stack: AsyncExitSta
     return loading.result(), tools
 
 
-def _load(name: str) -> Model:
+def _load(options: TaskOptions, bar: LoadingBar, activity: Activity) -> Model:
     try:
-        return load_model(name)
+        return load_model(options.model, expert_memory=options.expert_memory, progress=bar, on_notice=activity.note)
     except FileNotFoundError as error:
         raise CommandError(str(error), code=ExitCode.USAGE) from error
 

@@ -49,7 +49,8 @@ class PackedWeights:
         self.c_weights = self._weights()
         self.embedding = Embedding(checkpoint.stored("model.embed_tokens.weight"))
         self.embedding.load(self._loader)
-        self._loader.run()
+        with self._arena.populating():
+            self._loader.run()
 
     def _weights(self) -> Weights:
         config, store = self._config, self.store
