@@ -83,7 +83,7 @@ def llama(path: str, threads: int) -> Measure:
     import llama_cpp as api
 
     settings = api.llama_model_default_params()
-    settings.n_gpu_layers, settings.use_mmap = 0, False
+    settings.n_gpu_layers, settings.load_mode = 0, api.LLAMA_LOAD_MODE_NONE  # no mmap: its weights are repacked
     model = api.llama_model_load_from_file(path.encode(), settings)
     options = api.llama_context_default_params()
     options.n_ctx, options.n_batch, options.n_ubatch, options.n_seq_max = 18_432, 2048, 512, 8

@@ -26,6 +26,9 @@ class Outline:
 class Cache(Protocol):
     """The keys and values of one sequence. `length` counts the tokens it has seen."""
 
+    def advance(self, count: int) -> None:
+        """Count tokens as seen that were guessed rightly."""
+
     @property
     def length(self) -> int:
         """Count the tokens seen so far."""
@@ -75,6 +78,8 @@ C = TypeVar("C", bound=Cache)
 class Work(Generic[C]):
     """The ids that one sequence sees in a step. `rows` are the ids whose logits are wanted, None for all.
 
+    `guesses` are ids that may follow: they are computed as if they did, and counted as seen by who finds them right.
+
     `is_exact` asks for the precision of decoding, where a model reads long prompts with less: it must not hang on how
     much of a prompt fits a step, or what a sequence says would depend on the others.
     """
@@ -83,14 +88,15 @@ class Work(Generic[C]):
     ids: Sequence[int]
     wants_logits: bool
     rows: Sequence[int] | None = None
+    guesses: Sequence[int] = ()
     is_exact: bool = True
 
 
 class Model(Protocol[C]):
     """Weights that can be stepped. `most_ids` is how many ids a step should have at most; `backend` what computes.
 
-    `cache_tokens` is how long the longest sequence is that the memory for keys and values holds, and `cache_layout`
-    names how they lie there.
+    `cache_tokens` is how long the longest sequence is that the memory for keys and values holds, `cache_layout` names how
+    they lie there, and `most_guesses` is how many guesses of a sequence are worth a step.
     """
 
     config: ModelConfig
@@ -99,12 +105,15 @@ class Model(Protocol[C]):
     backend: str
     cache_tokens: int
     cache_layout: str
+    most_guesses: int
 
     def new_cache(self) -> C:
         """Return the cache of a sequence that has seen nothing."""
 
     def step(self, works: Sequence[Work[C]]) -> list[Tensor | None]:
         """Let each sequence see its ids; return the logits after the last id of those that want them, [V] float32.
+
+        With guesses they are [1 + guesses, V]: after the last id, and after each guess.
 
         Raises:
             OutOfMemory: if there is no room for them; no sequence has then moved.

@@ -13,6 +13,7 @@ from torch import Tensor
 from ostinato.engine.batch import C, Model, Work
 from ostinato.engine.config import ModelConfig
 from ostinato.engine.interface import Constraint, EngineError, PromptTooLong, Sampling, TokenLogprob
+from ostinato.engine.lookup import Lookup
 from ostinato.engine.mask import Masks
 from ostinato.engine.sampler import Sampler
 
@@ -52,6 +53,7 @@ class Generation(Generic[C]):
         room = model.config.context_length - self.num_prompt
         self._limit = room if sampling.max_tokens is None else min(room, sampling.max_tokens)
         self._num_sampled = 0
+        self._lookup: Lookup | None = None
         self._exact_from: int | None = None
         self.is_finished = self._limit == 0
         self._take_forced()
@@ -73,8 +75,8 @@ class Generation(Generic[C]):
             self.num_cached = min(cache.length, self.num_prompt)
             self._exact_from = 0 if len(self.ids) <= _SHORT else len(self.ids)  # whatever of them was cached
 
-    def work(self, most: int) -> Work[C]:
-        """Return what the next step is to do, `most` ids at most."""
+    def work(self, most: int, *, most_guesses: int = 0) -> Work[C]:
+        """Return what the next step is to do, `most` ids at most, and guesses after the last of them."""
         assert self.cache is not None
         assert self._exact_from is not None
         begin = self.cache.length
@@ -85,10 +87,42 @@ class Generation(Generic[C]):
             end = max(begin + 1, end - end % _STRIDE)
         is_last = end == len(self.ids)
         rows = self._rows if is_last else None
-        return Work(cache=self.cache, ids=self.ids[begin:end], wants_logits=is_last, rows=rows, is_exact=is_exact)
+        guesses = []
+        if is_last and is_exact and rows is None and most_guesses:
+            self._lookup = self._lookup or Lookup(most_guesses)
+            guesses = self._lookup.guesses(self.ids, min(most_guesses, self._limit - self._num_sampled - 1))
+        return Work(
+            cache=self.cache,
+            ids=self.ids[begin:end],
+            wants_logits=is_last,
+            rows=rows,
+            guesses=guesses,
+            is_exact=is_exact,
+        )
 
-    def take(self, logits: Tensor) -> None:
-        """Choose the next id by the logits of one row of the work, and take those that are forced after it."""
+    def take(self, logits: Tensor, guesses: Sequence[int] = ()) -> None:
+        """Choose ids by the logits after the last id seen, [V], or [1 + guesses, V] as long as the guesses are right.
+
+        A guess is right if it is what was chosen, or forced, where it stands.
+        """
+        if not guesses:
+            self._choose(logits)
+            return
+        assert self.cache is not None
+        self._choose(logits[0])
+        num_right = 0
+        for guess, row in zip(guesses, logits[1:], strict=True):
+            if self.is_finished or self.ids[self.cache.length] != guess:
+                break
+            num_right += 1
+            self.cache.advance(1)
+            if self.cache.length == len(self.ids):
+                self._choose(row if self._rows is None else row[self._rows])
+        if self._lookup is not None:
+            self._lookup.learn(len(guesses), num_right)
+
+    def _choose(self, logits: Tensor) -> None:
+        """Choose the next id by one row of logits, and take those that are forced after it."""
         logits_V = logits.cpu().numpy()
         if self._mask is not None:
             self._masks.apply(logits_V, self._mask)

@@ -216,6 +216,10 @@ class KVCache:
         """Count the tokens seen so far."""
         return self.layers[-1].length if self.layers else 0
 
+    def advance(self, count: int) -> None:
+        """Count tokens as seen that were guessed rightly: there are none, as this cache holds only what was seen."""
+        assert count == 0
+
     def reserve(self, length: int) -> None:
         """Make room for `length` tokens, if need be without the marks.
 

@@ -30,6 +30,7 @@ class Transformer:
     """
 
     most_ids = 256  # in a step, so that a long prompt can be given up quickly
+    most_guesses = 0
     backend = "torch"
 
     def __init__(

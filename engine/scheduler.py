@@ -205,7 +205,9 @@ class Scheduler(Generic[C]):
         decoding = [served for served in able if served.generation.num_unseen <= _FEW]
         reading = [served for served in able if served.generation.num_unseen > _FEW]
         room = min(_BESIDE_OTHERS, self._model.most_ids) if decoding else self._model.most_ids
-        works = [(served, served.generation.work(_FEW)) for served in decoding]
+        is_alone = len(decoding) == 1 and not reading  # several sequences fill a step as guesses of one do
+        most_guesses = self._model.most_guesses if is_alone else 0
+        works = [(served, served.generation.work(_FEW, most_guesses=most_guesses)) for served in decoding]
         for_first = room // 2 if len(reading) > 1 else room
         for served in sorted(reading[1:], key=lambda served: served.generation.num_unseen):
             if room - for_first < STRIDE:
@@ -228,7 +230,7 @@ class Scheduler(Generic[C]):
             work.cache.mark(is_anchor=True)
         try:
             if logits is not None:
-                generation.take(logits)
+                generation.take(logits, work.guesses)
         except Exception as error:  # whatever it is, it is this reader's alone
             self._fail(generation, error)
         if generation.is_finished:
