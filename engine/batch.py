@@ -95,8 +95,8 @@ class Work(Generic[C]):
 class Model(Protocol[C]):
     """Weights that can be stepped. `most_ids` is how many ids a step should have at most; `backend` what computes.
 
-    `cache_tokens` is how long the longest sequence is that the memory for keys and values holds, `cache_layout` names how
-    they lie there, and `most_guesses` is how many guesses of a sequence are worth a step.
+    `cache_tokens` is how long the longest sequence is that the memory for keys and values holds, `cache_layout` names
+    how they lie there, and `most_guesses` is how many guesses of a sequence are worth a step.
     """
 
     config: ModelConfig
