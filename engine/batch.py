@@ -40,6 +40,9 @@ class Cache(Protocol):
             OutOfMemory: if there is not enough; what was taken stays.
         """
 
+    def trim(self) -> None:
+        """Give back what was reserved and is not needed, as far as that is worth it."""
+
     def mark(self, *, is_anchor: bool = False) -> None:
         """Keep what a sequence needs to branch off here, or shortly before; an anchor is kept for longer."""
 

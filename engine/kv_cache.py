@@ -238,6 +238,9 @@ class KVCache:
         for layer in full if growth else ():
             layer.grow(growth)
 
+    def trim(self) -> None:
+        """Do nothing: a buffer stays as large as it is."""
+
     def mark(self, *, is_anchor: bool = False) -> None:
         """Keep what a sequence needs to branch off here, or shortly before; an anchor is kept for longer."""
         length = self.length

@@ -142,7 +142,19 @@ class PagedCache:
         """Count tokens as seen, and let go of sliding pages that no later token sees and no mark keeps."""
         before = self._first_kept(self.length)
         self.length += count
-        self._let_go(range(before, self._first_kept(self.length)))
+        if before < (now := self._first_kept(self.length)):
+            self._let_go(range(before, now))
+
+    def trim(self) -> None:
+        """Give back the pages behind what was seen, which were taken for what was to come."""
+        full, sliding = self._pools
+        count = _pages(self.length)
+        for page in self._full[count:]:
+            full.drop(page)
+        for number in [number for number in self._sliding if number >= count]:
+            sliding.drop(self._sliding.pop(number))
+        del self._full[count:]
+        self._num_pointed = min(self._num_pointed, count)
 
     def mark(self, *, is_anchor: bool = False) -> None:
         """Keep what a sequence needs to branch off here, or shortly before; an anchor is kept for longer."""

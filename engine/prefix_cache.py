@@ -44,7 +44,9 @@ class Seen(Generic[C]):
         return self.cache.length if self.cache is not None else 0
 
     def settle(self) -> None:
-        """Forget the ids that were not seen, and those who would bring more."""
+        """Forget the ids that were not seen and those who would bring more, and give back their memory."""
+        if self.cache is not None:
+            self.cache.trim()
         self._array = self.array[: self.length].copy()
         self._ids = ()
 

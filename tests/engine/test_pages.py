@@ -27,11 +27,16 @@ def test_whatever_sequences_do_every_page_they_see_is_there_and_comes_back(seed:
     live = [PagedCache(full, sliding, window=WINDOW)]
     for _ in range(60):
         cache = source.choice(live)
-        match source.choice(["advance", "advance", "mark", "branch", "free"]):
+        match source.choice(["advance", "advance", "mark", "reserve", "trim", "branch", "free"]):
             case "advance":
                 advanced(cache, source.randrange(1, 200))
             case "mark":
-                cache.mark()
+                cache.mark(is_anchor=source.random() < 0.5)
+            case "reserve":
+                cache.reserve(cache.length + source.randrange(300))
+            case "trim":
+                cache.reach(cache.length + source.randrange(100))
+                cache.trim()
             case "branch" if cache.length and (length := cache.branching_point(source.randint(1, cache.length))):
                 live.append(cache.branch(length))
                 assert live[-1].length == length

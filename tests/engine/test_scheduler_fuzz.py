@@ -94,6 +94,21 @@ def test_the_first_to_come_goes_on_whoever_comes_later(model: Any) -> None:
     assert held(model) == 0
 
 
+@needs_kernels
+def test_a_prompt_that_is_given_up_leaves_only_what_it_has_seen() -> None:
+    model = opened(cache_tokens=4000, uses_kernels=True)
+    scheduler: Scheduler[Any] = Scheduler(model)
+    generation = greedy(model, [index % 1900 for index in range(3000)])
+    scheduler.add(generation)
+    scheduler.step([generation])
+    assert held(model) > 3000 // 32
+
+    scheduler.remove(generation)
+
+    assert scheduler.held_tokens == 512
+    assert held(model) <= 512 // 32 + 8
+
+
 def opened(*, cache_tokens: int, uses_kernels: bool) -> Any:
     checkpoint, library = Checkpoint.open(folder()), best_library()
     if not uses_kernels:
