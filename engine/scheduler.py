@@ -1,16 +1,18 @@
 """Scheduler: many generations, one model, a step at a time.
 
 Each step takes what every generation past its prompt has to see, an id mostly, and a piece of the prompts that are
-being read: small while others wait for their next id, as large as pays when none does. Half of the piece is for the
-prompt that came first, so that each is read in the end. The rest is for those that are nearest to their end, so that a
-short one need not wait for a long one.
+being read: small while others wait for their next id, as large as pays when none does. A step with a piece takes many
+times as long as one without, so those who decode have steps of their own in between, for a third of that time. Half of
+the piece is for the prompt that came first, so that each is read in the end. The rest is for those that are nearest to
+their end, so that a short one need not wait for a long one.
 
 A generation begins as soon as there is memory for its prompt, in the order of arrival. It waits for another one that is
 reading the same beginning. If memory runs out, kept prefixes are let go, then a generation has to wait: one whose
 reader is late, or else the one that came last. It sees its ids again later. So the first of all always goes on.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -23,6 +25,7 @@ from ostinato.engine.marks import BACK
 from ostinato.engine.prefix_cache import STRIDE, Match, PrefixCache, Seen
 
 _BESIDE_OTHERS = 128  # ids of prompts in a step that others wait for
+_OWN_TIME = 1 / 3  # of what steps with a piece take is for steps without
 _FEW = 16  # ids that are no prompt to be read but part of decoding: what a grammar forced
 
 
@@ -42,11 +45,13 @@ class Scheduler(Generic[C]):
     """Decides what each step does. It is used by one thread.
 
     `waiting` are the generations that wait for memory, until another one is done. `failures` say why generations
-    could not go on; who reads them removes them.
+    could not go on; who reads them removes them. `clock` tells the seconds that steps take.
     """
 
-    def __init__(self, model: Model[C]) -> None:
+    def __init__(self, model: Model[C], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._model = model
+        self._clock = clock
+        self._owed = 0.0  # seconds of steps without a piece of a prompt, to those who decode
         self._prefixes: PrefixCache[C] = PrefixCache()
         self._served: dict[Generation[C], _Served[C]] = {}  # in the order they came
         self.waiting: set[Generation[C]] = set()
@@ -83,12 +88,20 @@ class Scheduler(Generic[C]):
         """Let those of `wanted` that can be served go on; one that cannot is in `failures` then."""
         self._admit(wanted)
         while able := [self._served[each] for each in wanted if each in self._served and each.cache is not None]:
-            works = self._works(able)
+            decoding = [served for served in able if served.generation.num_unseen <= _FEW]
+            reading = [served for served in able if served.generation.num_unseen > _FEW]
+            if decoding and self._owed > 0:
+                reading = []
+            works = self._works(decoding, reading)
+            begun = self._clock()
             try:
                 found = self._model.step([work for _, work in works])
             except OutOfMemory:
                 self._make_room(wanted)
                 continue
+            if decoding:
+                seconds = self._clock() - begun
+                self._owed = self._owed + seconds * _OWN_TIME if reading else max(0.0, self._owed - seconds)
             for (served, work), logits in zip(works, found, strict=True):
                 self._take(served, work, logits)
             return
@@ -200,10 +213,8 @@ class Scheduler(Generic[C]):
             raise
         return cache
 
-    def _works(self, able: "list[_Served[C]]") -> "list[tuple[_Served[C], Work[C]]]":
+    def _works(self, decoding: "list[_Served[C]]", reading: "list[_Served[C]]") -> "list[tuple[_Served[C], Work[C]]]":
         """Choose: all that those who decode have to see, and as much of the prompts as a step should have."""
-        decoding = [served for served in able if served.generation.num_unseen <= _FEW]
-        reading = [served for served in able if served.generation.num_unseen > _FEW]
         room = min(_BESIDE_OTHERS, self._model.most_ids) if decoding else self._model.most_ids
         is_alone = len(decoding) == 1 and not reading  # several sequences fill a step as guesses of one do
         most_guesses = self._model.most_guesses if is_alone else 0

@@ -89,6 +89,22 @@ def test_memory_that_runs_out_is_said_and_leaves_the_sequence_as_it_was() -> Non
     assert sees_all(cache)
 
 
+def test_no_memory_is_taken_that_the_system_does_not_have() -> None:
+    asked: list[int] = []
+
+    def has_room(size: int) -> bool:
+        asked.append(size)
+        return len(asked) < 3
+
+    pool = PagePool(64, limit=5000, has_room=has_room)
+    for _ in range(2 * 32):
+        pool.take()
+    with pytest.raises(OutOfMemory):
+        pool.take()
+
+    assert asked == [32 * 64] * 3
+
+
 def sees_all(cache: PagedCache) -> bool:
     """Say whether every page that the next token sees has an address."""
     pages = -(-cache.length // PAGE)

@@ -46,7 +46,7 @@ def test_the_longest_beginning_is_found_whoever_has_seen_it(seed: int, pools: tu
         ids = [*BEGINNING[: source.randrange(0, 300)], *source.choices(range(3), k=source.randrange(1, 100))]
         match = prefixes.find(Seen(ids), live)
 
-        points = [each.cache.branching_point(shared(ids[:-1], each.array)) for each in everyone if each.cache]
+        points = [each.cache.branching_point(shared(ids[:-1], each.array.tolist())) for each in everyone if each.cache]
         assert match.length == max(points)
         assert (match.seen is None) == (match.length == 0)
 

@@ -11,6 +11,7 @@ from ostinato.engine.interface import EngineError, Sampling, Usage
 from ostinato.engine.kernels.library import Form, best_library
 from ostinato.engine.kernels.model import KernelModel
 from ostinato.engine.nano import folder
+from ostinato.engine.pages import PagePool
 from ostinato.engine.torch_engine import TorchEngine
 
 needs_kernels = pytest.mark.skipif(best_library() is None, reason="no kernels were built: there was no C++ compiler")
@@ -183,6 +184,32 @@ async def test_a_stream_that_does_not_fit_the_memory_alone_says_so() -> None:
         await ids_of(engine, PROMPT, 100)
 
     assert len((await ids_of(engine, PROMPT[:50]))[0]) == 30
+    await engine.aclose()
+
+
+@needs_kernels
+async def test_streams_share_what_the_system_has_left_when_others_took_its_memory() -> None:
+    checkpoint, library = Checkpoint.open(folder()), best_library()
+    assert library is not None
+    model = KernelModel(checkpoint.config, checkpoint, library=library, form=Form.BFLOAT16, threads=1)
+    roomy, left = model._full, 100 * model._full.page_bytes  # for five of the sequences
+
+    def has_room(size: int) -> bool:
+        nonlocal left
+        left -= size
+        return left > 0
+
+    model._full = PagePool(roomy.page_bytes, limit=roomy.limit, has_room=has_room)
+    engine = TorchEngine(model)
+    prompts = [[start, *PROMPT, *PROMPT] for start in range(24)]
+
+    together = await asyncio.gather(*(ids_of(engine, prompt) for prompt in prompts))
+
+    assert model._full.num_taken <= 96
+    assert all(len(ids) == 30 for ids, _ in together)
+    with pytest.raises(EngineError, match=r"does not fit the memory for keys and values; .* or free memory"):
+        await ids_of(engine, PROMPT * 13, 10)
+    assert len((await ids_of(engine, PROMPT))[0]) == 30
     await engine.aclose()
 
 

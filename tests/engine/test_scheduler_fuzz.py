@@ -1,10 +1,14 @@
 """The scheduler alone, step by step: arrivals, cancellations, late readers and too little memory, at random."""
 
+from collections.abc import Sequence
+from itertools import count
 from random import Random
 from typing import Any
 
 import pytest
+from torch import Tensor
 
+from ostinato.engine.batch import Work
 from ostinato.engine.checkpoint import Checkpoint
 from ostinato.engine.generation import Generation
 from ostinato.engine.interface import Sampling
@@ -35,7 +39,7 @@ def test_whoever_comes_goes_or_waits_each_gets_what_it_would_get_alone(
     seed: int, model: Any, wide: Scheduler[Any]
 ) -> None:
     source = Random(seed)
-    scheduler: Scheduler[Any] = Scheduler(model)
+    scheduler: Scheduler[Any] = Scheduler(model, clock=count(step=0.1).__next__)
     arriving = [
         [
             *source.choice(BEGINNINGS)[: source.randrange(1, 400)],
@@ -78,7 +82,7 @@ def test_whoever_comes_goes_or_waits_each_gets_what_it_would_get_alone(
 
 
 def test_the_first_to_come_goes_on_whoever_comes_later(model: Any) -> None:
-    scheduler: Scheduler[Any] = Scheduler(model)
+    scheduler: Scheduler[Any] = Scheduler(model, clock=count(step=0.1).__next__)
     first = greedy(model, BEGINNINGS[0])
     scheduler.add(first)
     others: list[Generation[Any]] = []
@@ -94,10 +98,39 @@ def test_the_first_to_come_goes_on_whoever_comes_later(model: Any) -> None:
     assert held(model) == 0
 
 
+def test_those_who_decode_have_steps_of_their_own_beside_a_long_prompt(model: Any) -> None:
+    model, computed = opened(cache_tokens=9000, uses_kernels=model.backend != "torch"), 0
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(model, name)
+
+        def step(self, works: Sequence[Work[Any]]) -> list[Tensor | None]:
+            nonlocal computed
+            computed += 10 + sum(len(work.ids) for work in works)  # what a step costs
+            found: list[Tensor | None] = model.step(works)
+            return found
+
+    scheduler: Scheduler[Any] = Scheduler(Counting(), clock=lambda: computed)
+    decoding, reading = greedy(model, [1, 2, 3], 1000), greedy(model, BEGINNINGS[0] + BEGINNINGS[1])
+    scheduler.add(decoding)
+    scheduler.step([decoding])
+    scheduler.add(reading)
+    begun = computed
+    while reading.is_reading:
+        scheduler.step([decoding, reading])
+
+    pieces = -(-800 // 128)
+    assert len(decoding.new_ids) > 4 * pieces
+    assert computed - begun < 1.5 * (800 + pieces * 10)
+    scheduler.clear()
+    assert held(model) == 0
+
+
 @needs_kernels
 def test_a_prompt_that_is_given_up_leaves_only_what_it_has_seen() -> None:
     model = opened(cache_tokens=4000, uses_kernels=True)
-    scheduler: Scheduler[Any] = Scheduler(model)
+    scheduler: Scheduler[Any] = Scheduler(model, clock=count(step=0.1).__next__)
     generation = greedy(model, [index % 1900 for index in range(3000)])
     scheduler.add(generation)
     scheduler.step([generation])
@@ -119,8 +152,8 @@ def opened(*, cache_tokens: int, uses_kernels: bool) -> Any:
     )
 
 
-def greedy(model: Any, prompt: list[int]) -> Generation[Any]:
-    return Generation(model, prompt, sampling=Sampling(temperature=0.0, max_tokens=40), stop_ids=())
+def greedy(model: Any, prompt: list[int], most: int = 40) -> Generation[Any]:
+    return Generation(model, prompt, sampling=Sampling(temperature=0.0, max_tokens=most), stop_ids=())
 
 
 def held(model: Any) -> int:
