@@ -40,10 +40,7 @@ class Experts {
         team_.barrier();
         share_gathering(normed, phase);
         for (const Group& group : groups_) {
-            if (fetch_ != nullptr) {
-                if (member == 0) fetch(layer, index, group);
-                team_.barrier();
-            }
+            if (fetch_ != nullptr) meet_at_fetch(layer, index, group, member);
             share_gates(layer, group, member, phase);
             share_packing(group, phase);
             share_sums(layer, group, x, member, phase);
@@ -136,11 +133,25 @@ class Experts {
         const auto exact_before = [&](int batch) {
             return batch < count ? std::min(num_exact_, batches_[batch].begin) : num_exact_;
         };
+        first_fetch_ = fetched_.load();
         groups_.clear();
         for (int begin = 0; begin < count; begin += most) {
             const int end = std::min(count, begin + most);
             groups_.push_back({begin, end, exact_before(begin), exact_before(end)});
         }
+    }
+
+    // Let the first member fetch while the others sleep: it takes long, and those who read need the cores.
+    void meet_at_fetch(const ostinato_layer& layer, int index, const Group& group, int member) {
+        if (member == 0) {
+            fetch(layer, index, group);
+            fetched_.fetch_add(1, std::memory_order_release);
+            fetched_.notify_all();
+            return;
+        }
+        const uint32_t wanted = first_fetch_ + static_cast<uint32_t>(&group - groups_.data()) + 1;
+        for (uint32_t seen; static_cast<int32_t>((seen = fetched_.load(std::memory_order_acquire)) - wanted) < 0;)
+            fetched_.wait(seen, std::memory_order_acquire);
     }
 
     void fetch(const ostinato_layer& layer, int index, const Group& group) {
@@ -312,6 +323,8 @@ class Experts {
     std::vector<Batch> batches_;
     std::vector<Group> groups_;
     std::vector<int32_t> wanted_;
+    std::atomic<uint32_t> fetched_{0};  // groups
+    uint32_t first_fetch_ = 0;          // groups fetched before those of this layer
     int num_slots_ = 0, num_exact_ = 0;
     Operand asked_, answered_;  // of exact rows and slots
     Aligned<float> activated_;  // [exact slots][intermediate]
