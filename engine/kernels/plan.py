@@ -81,7 +81,7 @@ def forecast(checkpoint: Checkpoint, counted: Footprint, places: int) -> str:
 
     return (
         f"the memory holds {places} of {counted.num_experts} experts, the others are read when they are asked: the "
-        f"disk gives {speed / 1e6:.0f} MB/s, which is at most {tokens(even)} tokens/s if all experts are asked alike, "
+        f"disk gives {speed / 1e6:.0f} MB/s, which is about {tokens(even)} tokens/s if all experts are asked alike, "
         f"and {tokens(_LIKELY)} if {_LIKELY:.0%} of those asked are in memory"
     )
 
