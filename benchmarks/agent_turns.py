@@ -5,7 +5,8 @@
 The agent, its grammar, tools, renderer and engine are the real ones, and the model computes in full; what it says is
 dictated: reasoning and a call of a tool in each turn, the answer in a run's last. Without a checkpoint the model is a
 small random one with gpt-oss's vocabulary and context. `best` is the longest beginning of a prompt that any earlier
-sequence has seen, to the token; `cached` is what the engine took from its cache.
+sequence has seen, to the token; `cached` is what the engine took from its cache. In the end the last sequence is saved
+to a file and loaded.
 """
 
 import argparse
@@ -57,6 +58,8 @@ def measure(name: str, times: int) -> str:
 
 class Dictated:
     """A model that computes what it is given, counts it, and then says what it is told."""
+
+    most_guesses = 0  # what is guessed wrongly would count as computed
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -167,7 +170,21 @@ async def run(options: argparse.Namespace, folder: Path) -> None:
         text = "And now? " + WORDS * 5
     print(f"\ncomputed {recorder.computed} tokens; {recorder.new_at_best} are new at best")
     await agent.close()
+    await measure_file(engine, recorder.sequences[-1])
     await recorder.aclose()
+
+
+async def measure_file(engine: TorchEngine, ids: Sequence[int]) -> None:
+    """Save the last sequence, and load it beside itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cache"
+        begin = time.perf_counter()
+        length = await engine.save_cache(ids, path)
+        saved = time.perf_counter()
+        await engine.load_cache(path)
+        seconds = saved - begin, time.perf_counter() - saved
+        megabytes = (await asyncio.to_thread(path.stat)).st_size / 1e6
+    print(f"saved {length} tokens, {megabytes:.0f} MB, in {seconds[0]:.2f} s; loaded in {seconds[1]:.2f} s")
 
 
 def main() -> None:
