@@ -100,7 +100,9 @@ async def test_streams_that_begin_alike_and_come_together_read_their_beginning_o
 
     together = await asyncio.gather(*(ids_of(engine, prompt) for prompt in prompts))
 
-    assert [usage.cached for _, usage in together] == [0] + [576] * 19  # pages are shared whole
+    first, *others = [usage.cached for _, usage in together]
+    assert first == 0
+    assert min(others) >= 512  # of 600; how much hangs on how far the first one was when they came
     _, usage = await ids_of(engine, [*PROMPT, *PROMPT, 100])
     assert usage.cached == 600
 
