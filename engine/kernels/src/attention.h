@@ -7,7 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <type_traits>
 
 #include "activations.h"
 #ifdef __AMX_TILE__
@@ -216,45 +216,94 @@ class TileAttention {
 
 #endif
 
-// The same for one token in plain loops.
+// The same without AMX, a token at a time.
+#if defined(__AVX512F__)
+constexpr int kWide = 16;
+#elif defined(__AVX2__)
+constexpr int kWide = 8;
+#else
+constexpr int kWide = 4;
+#endif
+constexpr int kStrips = 16 / kWide;  // registers that hold 16 numbers
+constexpr int kTogether = 4;           // queries that meet a key or a value while it is in registers
+
+using Lanes = float __attribute__((vector_size(kWide * 4)));
+using Pairs = uint32_t __attribute__((vector_size(kWide * 4)));  // of bfloat16
+
+// sums[query][16] += 16 pairs of numbers times a pair of factors of each query.
+template <int kQueries>
+inline void add_pairs(Lanes (*sums)[kStrips], const uint16_t* numbers, const float* factors, size_t stride) {
+    for (int strip = 0; strip < kStrips; ++strip) {
+        Pairs pairs;
+        std::memcpy(&pairs, numbers + strip * 2 * kWide, sizeof(pairs));
+        const Lanes even = reinterpret_cast<Lanes>(pairs << 16), odd = reinterpret_cast<Lanes>(pairs & 0xffff0000u);
+#pragma GCC unroll 4
+        for (int q = 0; q < kQueries; ++q) sums[q][strip] += even * factors[q * stride] + odd * factors[q * stride + 1];
+    }
+}
+
+// Scores of 16 keys with a few queries, [query][stride].
+template <int kQueries>
+inline void score_keys(const uint16_t* keys, int dim, const float* queries, float* scores, size_t stride) {
+    Lanes sums[kQueries][kStrips] = {};
+    for (int pair = 0; pair < dim / 2; ++pair) add_pairs<kQueries>(sums, keys + pair * 32, queries + 2 * pair, dim);
+    for (int q = 0; q < kQueries; ++q) std::memcpy(scores + q * stride, sums[q], sizeof(sums[q]));
+}
+
+// Scores become weights, zero where nothing is seen; returns their sum with the sink's.
+inline float weigh_keys(float* scores, int count, int first, int end, float sink) {
+    float highest = sink, total = 0;
+    for (int i = first; i < end; ++i) highest = std::max(highest, scores[i]);
+    for (int i = first; i < end; ++i) {
+        scores[i] = fast_exp(scores[i] - highest);
+        total += scores[i];
+    }
+    std::fill(scores, scores + first, 0.0f);
+    std::fill(scores + end, scores + count, 0.0f);
+    return total + std::exp(sink - highest);
+}
+
+template <int kQueries>
+void attend_few(const HeadShape& shape, const HeadPages& head, const float* queries, Span span, const float* sinks, float* out,
+                Aligned<float>& scratch) {
+    const int begin = span.first / kPage * kPage, count = (span.last / kPage + 1) * kPage - begin, dim = shape.dim;
+    scratch.need(static_cast<size_t>(kQueries) * (count + dim));
+    float* const scores = scratch.data();
+    float* const rounded = scores + static_cast<size_t>(kQueries) * count;
+    for (int i = 0; i < kQueries * dim; ++i) rounded[i] = from_bfloat16(to_bfloat16(queries[i]));
+    for (int slot = 0; slot < count; slot += 16) {
+        const uint16_t* keys = head.at(begin + slot) + slot % kPage * dim;
+        score_keys<kQueries>(keys, dim, rounded, scores + slot, count);
+    }
+    float totals[kQueries];
+    for (int q = 0; q < kQueries; ++q)
+        totals[q] = weigh_keys(scores + static_cast<size_t>(q) * count, count, span.first - begin, span.last + 1 - begin, sinks[q]);
+    for (int column = 0; column < dim; column += 16) {
+        Lanes sums[kQueries][kStrips] = {};
+        for (int slot = 0; slot < count; slot += kPage) {
+            const uint16_t* values = head.at(begin + slot) + kPage * dim + column / 16 * 512;
+            for (int pair = 0; pair < kPage / 2; ++pair)
+                add_pairs<kQueries>(sums, values + pair * 32, scores + slot + 2 * pair, count);
+        }
+        for (int q = 0; q < kQueries; ++q) {
+            for (Lanes& strip : sums[q]) strip *= 1.0f / totals[q];
+            std::memcpy(out + q * dim + column, sums[q], sizeof(sums[q]));
+        }
+    }
+}
+
 inline void attend_plainly(const HeadShape& shape, const HeadPages& head, const float* queries, Span span,
                            const float* sinks, float* out, Aligned<float>& scratch) {
-    const int first_page = span.first / kPage, count = (span.last / kPage - first_page + 1) * kPage;
-    scratch.need(count);
-    for (int g = 0; g < shape.group; ++g) {
-        const float* query = queries + g * shape.dim;
-        float highest = sinks[g];
-        for (int begin = 0; begin < count; begin += 16) {
-            const uint16_t* keys = head.at(first_page * kPage + begin) + begin % kPage / 16 * 16 * shape.dim;
-            float scores[16] = {};
-            for (int pair = 0; pair < shape.dim / 2; ++pair) {
-                const float even = from_bfloat16(to_bfloat16(query[2 * pair])), odd = from_bfloat16(to_bfloat16(query[2 * pair + 1]));
-                for (int slot = 0; slot < 16; ++slot)
-                    scores[slot] += even * from_bfloat16(keys[pair * 32 + slot * 2]) + odd * from_bfloat16(keys[pair * 32 + slot * 2 + 1]);
-            }
-            for (int slot = 0; slot < 16; ++slot) {
-                const int position = first_page * kPage + begin + slot;
-                const bool is_seen = position >= span.first && position <= span.last;
-                scratch[begin + slot] = is_seen ? scores[slot] : -std::numeric_limits<float>::infinity();
-                highest = std::max(highest, scratch[begin + slot]);
-            }
+    for (int g = 0; g < shape.group; g += kTogether) {
+        const auto attend = [&](auto few) {
+            attend_few<few.value>(shape, head, queries + g * shape.dim, span, sinks + g, out + g * shape.dim, scratch);
+        };
+        switch (std::min(kTogether, shape.group - g)) {
+            case 1: attend(std::integral_constant<int, 1>()); break;
+            case 2: attend(std::integral_constant<int, 2>()); break;
+            case 3: attend(std::integral_constant<int, 3>()); break;
+            default: attend(std::integral_constant<int, kTogether>());
         }
-        float total = std::exp(sinks[g] - highest);
-        for (int i = 0; i < count; ++i) {
-            const int position = first_page * kPage + i;
-            scratch[i] = position >= span.first && position <= span.last ? fast_exp(scratch[i] - highest) : 0.0f;
-            total += scratch[i];
-        }
-        float* sums = out + g * shape.dim;
-        std::fill(sums, sums + shape.dim, 0.0f);
-        for (int slot = 0; slot < count; slot += 2) {
-            const uint16_t* values = head.at(first_page * kPage + slot) + kPage * shape.dim + slot % kPage / 2 * 32;
-            for (int j = 0; j < shape.dim / 16; ++j)
-                for (int i = 0; i < 16; ++i)
-                    sums[j * 16 + i] += scratch[slot] * from_bfloat16(values[j * 512 + i * 2]) +
-                                        scratch[slot + 1] * from_bfloat16(values[j * 512 + i * 2 + 1]);
-        }
-        for (int i = 0; i < shape.dim; ++i) sums[i] /= total;
     }
 }
 
